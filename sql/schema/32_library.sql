@@ -1,0 +1,60 @@
+-- What only C can do: a clock that tests can set, the commit callback that wakes the dispatcher, the identity of
+-- this server, the state of the dispatcher and the runner file.
+
+CREATE FUNCTION vibe.clock()
+    RETURNS timestamptz
+    LANGUAGE c
+    VOLATILE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'vibe_clock';
+COMMENT ON FUNCTION vibe.clock() IS 'The time that every verb works with: now, or vibe_orchestrator.fake_now where a test set it.';
+
+CREATE FUNCTION vibe._wake(completed boolean)
+    RETURNS boolean
+    LANGUAGE c
+    VOLATILE
+    AS 'MODULE_PATHNAME', 'vibe_wake';
+COMMENT ON FUNCTION vibe._wake(boolean) IS 'Wakes this database''s dispatcher once the transaction has committed; with completed also NOTIFY vibe_dispatch where vibe_orchestrator.notify is commit. True if a dispatcher runs.';
+
+CREATE FUNCTION vibe._home_identity()
+    RETURNS text
+    LANGUAGE c
+    STABLE
+    AS 'MODULE_PATHNAME', 'vibe_home_identity';
+COMMENT ON FUNCTION vibe._home_identity() IS 'System identifier, database oid and machine id: what a copy of this database does not share.';
+
+CREATE FUNCTION vibe._library_version()
+    RETURNS text
+    LANGUAGE c
+    STABLE
+    AS 'MODULE_PATHNAME', 'vibe_library_version';
+COMMENT ON FUNCTION vibe._library_version() IS 'Version of the loaded library.';
+
+CREATE FUNCTION vibe._dispatcher_pid()
+    RETURNS integer
+    LANGUAGE c
+    VOLATILE
+    AS 'MODULE_PATHNAME', 'vibe_dispatcher_pid';
+COMMENT ON FUNCTION vibe._dispatcher_pid() IS 'Process id of this database''s dispatcher; NULL when there is none or the library is not preloaded.';
+
+CREATE FUNCTION vibe.dispatcher_status()
+    RETURNS TABLE (database text, pid integer, state text, problem text, running integer, wakeups bigint, started_at timestamptz)
+    LANGUAGE c
+    VOLATILE
+    AS 'MODULE_PATHNAME', 'vibe_dispatcher_status';
+COMMENT ON FUNCTION vibe.dispatcher_status() IS 'The dispatchers of this server: state starting, no_extension, foreign, blocked (problem says why) or running; how many runs each watches. Raises VB050 unless the library is preloaded.';
+
+CREATE FUNCTION vibe.runners()
+    RETURNS TABLE (name text, kind text, program text, executable boolean, prefix text, max_parallel integer, problem text)
+    LANGUAGE c
+    VOLATILE
+    AS 'MODULE_PATHNAME', 'vibe_runners';
+COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; problem says what keeps one from being used. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
+
+CREATE FUNCTION vibe.version()
+    RETURNS TABLE (library text, extension text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT vibe._library_version(), e.extversion FROM pg_extension e WHERE e.extname = 'vibe_orchestrator';
+END;
+COMMENT ON FUNCTION vibe.version() IS 'Versions of the loaded library and of the SQL objects; they differ after an upgrade until both the server was restarted and ALTER EXTENSION vibe_orchestrator UPDATE was run.';

@@ -1,0 +1,432 @@
+-- Verbs about campaigns. A pause is one row: the claim reads it, work rows are never touched. Whatever changes
+-- many tasks takes their locks in the order of 30_transitions.sql.
+
+CREATE TYPE vibe.campaign_info AS (
+    id bigint, project_id bigint, slug text, name text, status text, pipeline_slug text,
+    pipeline_version integer, target_article_count integer, created_at timestamptz);
+COMMENT ON TYPE vibe.campaign_info IS 'A campaign, as functions return it.';
+
+CREATE FUNCTION vibe.create_campaign(
+    project_id bigint, slug text, name text, pipeline_id bigint DEFAULT NULL, pipeline_slug text DEFAULT NULL,
+    target_article_count integer DEFAULT 5, description text DEFAULT NULL, seed_keywords text[] DEFAULT '{}',
+    competitor_urls text[] DEFAULT '{}', focus_group_ids text[] DEFAULT '{}', deliverables jsonb DEFAULT NULL,
+    budget_usd numeric DEFAULT NULL, notes text DEFAULT NULL, max_revisions integer DEFAULT 3
+)
+    RETURNS SETOF vibe.campaign_info
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    version vibe.pipeline_versions;
+BEGIN
+    IF create_campaign.slug IS NULL OR create_campaign.slug !~ '^[a-z0-9][a-z0-9-]{0,99}$' THEN
+        PERFORM vibe._invalid_argument('slug', create_campaign.slug, 'Use 1 to 100 lower-case letters, digits and hyphens.');
+    ELSIF btrim(coalesce(create_campaign.name, '')) = '' OR length(create_campaign.name) > 1900 THEN
+        PERFORM vibe._invalid_argument('name', create_campaign.name, 'Give the campaign a name of 1 to 1900 characters.');
+    ELSIF (create_campaign.target_article_count BETWEEN 1 AND 1000000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('target_article_count', create_campaign.target_article_count::text,
+            'Use 1 to 1000000.');
+    ELSIF (create_campaign.max_revisions BETWEEN 0 AND 1000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('max_revisions', create_campaign.max_revisions::text, 'Use 0 to 1000.');
+    ELSIF NOT (create_campaign.budget_usd > 0 AND create_campaign.budget_usd < 'Infinity'::numeric) THEN
+        PERFORM vibe._invalid_argument('budget_usd', create_campaign.budget_usd::text,
+            'Use an amount above 0, or NULL for none.');
+    ELSIF jsonb_typeof(create_campaign.deliverables) NOT IN ('object', 'array') THEN
+        PERFORM vibe._invalid_argument('deliverables', create_campaign.deliverables::text,
+            'Use {"heroImage": true, …}, ["heroImage", …], or NULL for all that the pipeline offers.');
+    ELSIF EXISTS (SELECT 1 FROM unnest(create_campaign.seed_keywords) k
+                   WHERE btrim(coalesce(k, '')) = '' OR length(k) > 2000) THEN
+        PERFORM vibe._invalid_argument('seed_keywords', 'a keyword that is NULL, blank or longer than 2000 characters',
+            'Leave such keywords out.');
+    END IF;
+    version := vibe._pipeline_for_campaign(create_campaign.pipeline_id, create_campaign.pipeline_slug);
+    IF NOT EXISTS (SELECT 1 FROM vibe.projects p WHERE p.id = create_campaign.project_id) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB001',
+            MESSAGE = 'project not found',
+            DETAIL = format('There is no project with id %s.', coalesce(create_campaign.project_id::text, 'NULL')),
+            HINT = 'SELECT * FROM vibe.create_project(slug => …, name => …) creates one.';
+    END IF;
+    RETURN QUERY
+        INSERT INTO vibe.campaigns AS c (project_id, slug, name, description, pipeline_version_id,
+            target_article_count, seed_keywords, competitor_urls, focus_group_ids, deliverables,
+            budget_usd, max_revisions, notes, created_at, updated_at)
+        VALUES (create_campaign.project_id, create_campaign.slug, create_campaign.name, create_campaign.description,
+            version.id, create_campaign.target_article_count, coalesce(create_campaign.seed_keywords, '{}'),
+            coalesce(create_campaign.competitor_urls, '{}'), coalesce(create_campaign.focus_group_ids, '{}'),
+            create_campaign.deliverables, create_campaign.budget_usd, create_campaign.max_revisions,
+            create_campaign.notes, at, at)
+        ON CONFLICT ON CONSTRAINT campaigns_slug_key DO NOTHING
+        RETURNING c.id, c.project_id, c.slug, c.name, c.status,
+            (SELECT p.slug FROM vibe.pipelines p WHERE p.id = version.pipeline_id), version.number,
+            c.target_article_count, c.created_at;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB032',
+            MESSAGE = 'a campaign with this slug exists already',
+            DETAIL = format('The slug is "%s".', create_campaign.slug),
+            HINT = 'Choose another slug; SELECT * FROM vibe.campaigns lists them.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION vibe.create_campaign(bigint, text, text, bigint, text, integer, text, text[], text[], text[], jsonb, numeric, text, integer) IS 'Creates a campaign in status planning with the current version of a pipeline, named by id or by slug, which it keeps for good. Raises VB001 (project), VB005 (pipeline), VB030 (invalid argument), VB032 (slug taken).';
+
+CREATE FUNCTION vibe._pipeline_for_campaign(pipeline_id bigint, pipeline_slug text)
+    RETURNS vibe.pipeline_versions
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    version vibe.pipeline_versions;
+BEGIN
+    IF num_nonnulls(pipeline_id, pipeline_slug) <> 1 THEN
+        PERFORM vibe._invalid_argument('pipeline_slug', pipeline_slug, 'Name the pipeline by pipeline_id or by pipeline_slug, one of the two.');
+    END IF;
+    SELECT v.* INTO version
+      FROM vibe.pipelines p JOIN vibe.pipeline_versions v ON v.pipeline_id = p.id
+     WHERE p.id = _pipeline_for_campaign.pipeline_id OR p.slug = _pipeline_for_campaign.pipeline_slug
+     ORDER BY v.number DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB005',
+            MESSAGE = 'pipeline not found',
+            DETAIL = format('There is no pipeline %s.', coalesce(quote_literal(left(pipeline_slug, 200)), 'with id ' || pipeline_id)),
+            HINT = 'SELECT * FROM vibe.pipelines lists them.';
+    END IF;
+    RETURN version;
+END
+$$;
+COMMENT ON FUNCTION vibe._pipeline_for_campaign(bigint, text) IS 'The current version of the pipeline with that id or slug. Raises VB005, VB030.';
+
+-- Tables written: tasks, work. One statement whatever the number: the entry point is the same for all.
+CREATE FUNCTION vibe._create_tasks(campaign vibe.campaigns, how_many integer, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    entry record;
+    last_number integer;
+    created bigint;
+BEGIN
+    SELECT coalesce(max(t.number), 0) INTO last_number FROM vibe.tasks t WHERE t.campaign_id = campaign.id;
+    IF last_number + how_many > 1000000 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB034',
+            MESSAGE = 'a campaign holds at most 1000000 tasks',
+            DETAIL = format('Campaign %s has %s tasks; %s more were asked for.', campaign.id, last_number, how_many),
+            HINT = 'Create another campaign for the rest.';
+    END IF;
+    SELECT * INTO entry FROM vibe._next_stop(campaign.pipeline_version_id, -1, false, campaign.deliverables, '{}');
+    -- Slugs become file names, so no two tasks of a campaign may share one: a keyword that reads like an earlier
+    -- one, in this batch or before it, or like the slug of a task without a keyword, gets "--" and its number.
+    -- _slug() itself never yields two hyphens in a row.
+    WITH keywords AS (
+        SELECT k.i AS n, btrim(k.keyword) AS keyword, b.base,
+               row_number() OVER (PARTITION BY b.base ORDER BY k.i) > 1 OR b.base ~ '^task-[0-9]+$' AS is_taken
+          FROM unnest(campaign.seed_keywords) WITH ORDINALITY k(keyword, i)
+         CROSS JOIN LATERAL (SELECT vibe._slug(k.keyword) AS base) b
+    ), numbered AS (
+        SELECT n, k.keyword, k.base, k.is_taken
+          FROM generate_series(last_number + 1, last_number + how_many) n
+          LEFT JOIN keywords k USING (n)
+    ), new_tasks AS (
+        INSERT INTO vibe.tasks (project_id, campaign_id, pipeline_version_id, number, title, slug, keyword, step, created_at, updated_at)
+        SELECT campaign.project_id, campaign.id, campaign.pipeline_version_id, n,
+               coalesce(keyword, campaign.name || ' #' || n),
+               CASE WHEN keyword IS NULL OR base = '' THEN 'task-' || n
+                    WHEN is_taken THEN base || '--' || n ELSE base END,
+               keyword, entry.next_step, at, at
+          FROM numbered
+         ORDER BY n
+        RETURNING id
+    ), main_line AS (
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, waiting_for, priority, since)
+        SELECT t.id, '', campaign.id, entry.next_step, entry.next_agent,
+               CASE WHEN entry.waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, entry.waiting_for,
+               vibe._priority_rank('medium'), at
+          FROM new_tasks t
+    ), branches AS (
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
+        SELECT t.id, s.branch, campaign.id, 0, s.agent_name, 'ready', vibe._priority_rank('medium'), at
+          FROM new_tasks t
+          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = campaign.pipeline_version_id AND s.branch = ANY (entry.opened)
+    )
+    SELECT count(*) INTO created FROM new_tasks;
+    RETURN created;
+END
+$$;
+COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 'Creates tasks of a campaign and makes their first step ready, in one statement. Raises VB034.';
+
+-- Tables written: campaigns, tasks, work, activities. Locks, in order: the campaign row (its tasks do not exist
+-- yet, so nobody can hold one of them and wait for the campaign).
+CREATE FUNCTION vibe.activate_campaign(id bigint)
+    RETURNS TABLE (campaign_id bigint, status text, tasks_created bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(activate_campaign.id);
+    created bigint := 0;
+BEGIN
+    IF campaign.status NOT IN ('planning', 'paused', 'active', 'in_revision') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'activated', 'Create a new campaign.');
+    END IF;
+    IF campaign.status IN ('planning', 'paused') THEN
+        UPDATE vibe.campaigns c
+           SET status = coalesce(c.paused_from, 'active'), paused_from = NULL,
+               activated_at = coalesce(c.activated_at, at), updated_at = at
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        IF NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id) THEN
+            created := vibe._create_tasks(campaign, campaign.target_article_count, at);
+        END IF;
+        PERFORM vibe._note_home();
+        PERFORM vibe._record('campaign_activated', format('Campaign "%s" was activated.', campaign.name),
+            jsonb_build_object('tasks_created', created), campaign.project_id, campaign.id);
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT campaign.id, campaign.status, created;
+END
+$$;
+COMMENT ON FUNCTION vibe.activate_campaign(bigint) IS 'planning or paused → active: creates target_article_count tasks once and makes their first step ready, all in the caller''s transaction. A second call creates nothing. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level).';
+
+CREATE FUNCTION vibe.generate_tasks(campaign_id bigint, how_many integer)
+    RETURNS TABLE (tasks_created bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    created bigint;
+BEGIN
+    IF (generate_tasks.how_many BETWEEN 1 AND 1000000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('how_many', generate_tasks.how_many::text, 'Use 1 to 1000000.');
+    END IF;
+    campaign := vibe._lock_campaign(generate_tasks.campaign_id);
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision') THEN
+        PERFORM vibe._campaign_not_active(campaign);
+    END IF;
+    created := vibe._create_tasks(campaign, generate_tasks.how_many, at);
+    PERFORM vibe._record('tasks_generated', format('%s tasks were added to campaign "%s".', created, campaign.name),
+        jsonb_build_object('tasks_created', created), campaign.project_id, campaign.id);
+    PERFORM vibe._wake(true);
+    RETURN QUERY SELECT created;
+END
+$$;
+COMMENT ON FUNCTION vibe.generate_tasks(bigint, integer) IS 'Adds tasks to an active or paused campaign and makes their first step ready. Locks the campaign row. Raises VB002, VB021 (not active), VB022, VB030, VB034 (more than 1000000).';
+
+CREATE FUNCTION vibe._campaign_not_active(campaign vibe.campaigns)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VB021',
+        MESSAGE = format('campaign %s is not active', campaign.id),
+        DETAIL = format('Campaign "%s" is %s.', campaign.slug, campaign.status),
+        HINT = CASE campaign.status
+            WHEN 'planning' THEN format('SELECT * FROM vibe.activate_campaign(%s);', campaign.id)
+            WHEN 'paused' THEN format('SELECT * FROM vibe.resume_campaign(%s);', campaign.id)
+            ELSE 'A campaign that has ended takes no more work; create another one.' END;
+END
+$$;
+COMMENT ON FUNCTION vibe._campaign_not_active(vibe.campaigns) IS 'Raises VB021 with the call that would help.';
+
+-- Tables written: campaigns, activities; with stop_running also work and runs.
+-- Locks, in order: with stop_running the tasks whose runs are stopped; the campaign row.
+CREATE FUNCTION vibe.pause_campaign(id bigint, stop_running boolean DEFAULT false)
+    RETURNS TABLE (campaign_id bigint, status text, runs_stopped bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    locked bigint[];
+    stopped bigint := 0;
+BEGIN
+    IF pause_campaign.stop_running THEN
+        -- What is claimed after the locks were taken is left to _unclaim_paused().
+        locked := ARRAY(SELECT t.id FROM vibe.tasks t
+            WHERE t.id IN (SELECT w.task_id FROM vibe.work w WHERE w.campaign_id = pause_campaign.id AND w.state = 'held')
+            ORDER BY t.id FOR NO KEY UPDATE);
+        stopped := vibe._put_back(ARRAY(SELECT w.run_id FROM vibe.work w
+            WHERE w.task_id = ANY (locked) AND w.state = 'held'), 'the campaign was paused', at);
+    END IF;
+    campaign := vibe._lock_campaign(pause_campaign.id);
+    IF campaign.status NOT IN ('active', 'in_revision', 'paused') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'paused', 'Only a campaign that is at work can be paused.');
+    END IF;
+    IF campaign.status <> 'paused' THEN
+        UPDATE vibe.campaigns c SET status = 'paused', paused_from = c.status, updated_at = at
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        PERFORM vibe._record('campaign_paused', format('Campaign "%s" was paused.', campaign.name),
+            jsonb_build_object('runs_stopped', stopped), campaign.project_id, campaign.id);
+    END IF;
+    PERFORM vibe._wake(false);
+    RETURN QUERY SELECT campaign.id, campaign.status, stopped;
+END
+$$;
+COMMENT ON FUNCTION vibe.pause_campaign(bigint, boolean) IS 'active → paused: no claim that begins after the commit takes its work, and nothing already claimed is started. Running steps may finish, or are stopped and put back without using up an attempt (stop_running). Locks the campaign row. Raises VB002, VB020, VB022.';
+
+CREATE FUNCTION vibe.resume_campaign(id bigint)
+    RETURNS TABLE (campaign_id bigint, status text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(resume_campaign.id);
+BEGIN
+    IF campaign.status NOT IN ('paused', 'active', 'in_revision') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'resumed', CASE campaign.status
+            WHEN 'planning' THEN format('SELECT * FROM vibe.activate_campaign(%s);', campaign.id)
+            ELSE 'Create a new campaign.' END);
+    END IF;
+    IF campaign.status = 'paused' THEN
+        UPDATE vibe.campaigns c SET status = c.paused_from, paused_from = NULL, updated_at = at
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        PERFORM vibe._record('campaign_resumed', format('Campaign "%s" was resumed.', campaign.name),
+            NULL, campaign.project_id, campaign.id);
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT campaign.id, campaign.status;
+END
+$$;
+COMMENT ON FUNCTION vibe.resume_campaign(bigint) IS 'paused → what it was before: all that waited for the pause goes on; a human gate stays closed. Locks the campaign row. Raises VB002, VB020, VB022.';
+
+-- Lock first, look in a statement of its own: the last two tasks of a campaign wait for each other here, and the
+-- second one sees the first one finished. Scans from the highest id down: the lowest ids end first, and their
+-- dead index entries are what an ascending scan would walk over.
+CREATE FUNCTION vibe._finish_campaign(campaign_id bigint, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    campaign vibe.campaigns;
+BEGIN
+    IF _finish_campaign.campaign_id = 0 THEN
+        RETURN false;
+    END IF;
+    campaign := vibe._lock_campaign(_finish_campaign.campaign_id);
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision') THEN
+        RETURN campaign.status = 'completed';
+    END IF;
+    PERFORM 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL
+      ORDER BY t.id DESC LIMIT 1;
+    IF FOUND OR NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id) THEN
+        RETURN false;
+    END IF;
+    UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
+     WHERE c.id = campaign.id;
+    PERFORM vibe._record('campaign_completed', format('Campaign "%s" was completed.', campaign.name),
+        NULL, campaign.project_id, campaign.id);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks and none of them is open. Locks the campaign row.';
+
+CREATE FUNCTION vibe.check_campaign_completion(id bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(check_campaign_completion.id);
+BEGIN
+    RETURN vibe._finish_campaign(campaign.id, at);
+END
+$$;
+COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended. Locks the campaign row. Raises VB002, VB022.';
+
+CREATE FUNCTION vibe.complete_campaign(id bigint)
+    RETURNS TABLE (campaign_id bigint, status text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(complete_campaign.id);
+    open_tasks bigint;
+BEGIN
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision', 'completed') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'completed', 'Only a campaign that was activated can be completed.');
+    END IF;
+    SELECT count(*) INTO open_tasks FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL;
+    IF open_tasks > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB033',
+            MESSAGE = format('campaign %s still has open tasks', campaign.id),
+            DETAIL = format('%s tasks are neither completed nor cancelled.', open_tasks),
+            HINT = format('SELECT * FROM vibe.cancel_task(task) for those that are given up, or SELECT * FROM vibe.cancel_campaign(%s);', campaign.id);
+    END IF;
+    IF campaign.status <> 'completed' THEN
+        UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
+         WHERE c.id = campaign.id;
+        PERFORM vibe._record('campaign_completed', format('Campaign "%s" was completed by hand.', campaign.name),
+            NULL, campaign.project_id, campaign.id);
+    END IF;
+    RETURN QUERY SELECT campaign.id, 'completed'::text;
+END
+$$;
+COMMENT ON FUNCTION vibe.complete_campaign(bigint) IS 'Marks a campaign completed by hand, also one without tasks. Locks the campaign row. Raises VB002, VB020 (never activated, cancelled), VB022, VB033 (open tasks).';
+
+-- Tables written: tasks, work, runs, campaigns, activities. Locks, in order: all open tasks of the campaign with
+-- ids ascending, their work and runs, the campaign row. Tasks that were added between the two locks cannot be
+-- locked then without breaking that order: everything is let go (the subtransaction ends) and tried again.
+CREATE FUNCTION vibe.cancel_campaign(id bigint, reason text DEFAULT NULL)
+    RETURNS TABLE (campaign_id bigint, status text, tasks_cancelled bigint, runs_stopped bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    cancelled bigint[];
+    stopped bigint;
+BEGIN
+    LOOP
+        BEGIN
+            cancelled := ARRAY(SELECT t.id FROM vibe.tasks t
+                WHERE t.campaign_id = cancel_campaign.id AND t.ended_at IS NULL ORDER BY t.id FOR NO KEY UPDATE);
+            stopped := vibe._cancel_tasks(cancelled, coalesce(cancel_campaign.reason, 'the campaign was cancelled'), at);
+            campaign := vibe._lock_campaign(cancel_campaign.id);
+            IF EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL) THEN
+                RAISE EXCEPTION USING ERRCODE = 'VB099', MESSAGE = 'tasks were added meanwhile';
+            END IF;
+            EXIT;
+        EXCEPTION WHEN SQLSTATE 'VB099' THEN
+            NULL;
+        END;
+    END LOOP;
+    IF campaign.status = 'completed' THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'cancelled', 'It is completed; nothing is left to cancel.');
+    END IF;
+    IF campaign.status <> 'cancelled' THEN
+        UPDATE vibe.campaigns c SET status = 'cancelled', paused_from = NULL, ended_at = at, updated_at = at
+         WHERE c.id = campaign.id;
+        PERFORM vibe._record('campaign_cancelled', format('Campaign "%s" was cancelled.', campaign.name),
+            jsonb_build_object('tasks_cancelled', cardinality(cancelled), 'runs_stopped', stopped, 'reason', cancel_campaign.reason),
+            campaign.project_id, campaign.id);
+        PERFORM vibe._wake(false);
+    END IF;
+    RETURN QUERY SELECT campaign.id, 'cancelled'::text, cardinality(cancelled)::bigint, stopped;
+END
+$$;
+COMMENT ON FUNCTION vibe.cancel_campaign(bigint, text) IS 'Gives a campaign up: cancels its open tasks and stops what runs, whole process trees. Locks its open tasks, then the campaign row. Raises VB002, VB020 (completed), VB022.';

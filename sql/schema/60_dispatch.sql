@@ -1,0 +1,405 @@
+-- Verbs of the dispatcher: the only SQL that its C code runs. Each is one short transaction. The dispatcher needs
+-- no token; what it says about a run counts only while that run still holds its step.
+
+CREATE FUNCTION vibe._is_home()
+    RETURNS boolean
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM vibe.home h WHERE h.identity = vibe._home_identity());
+END
+$$;
+COMMENT ON FUNCTION vibe._is_home() IS 'Whether this server is noted as the home of the data: what may start runs, or judge those of a dispatcher.';
+
+-- Tables written: work, runs. Locks: the taken work rows (SKIP LOCKED), no task row; verbs that hold a task row
+-- wait for the work row a moment and then see the new run.
+--
+-- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
+-- anything ready: what waits behind a head, is paused, or belongs to an agent without a free slot costs nothing.
+CREATE FUNCTION vibe._claim_runs(runners text[], free_slots integer[], max_runs integer)
+    RETURNS TABLE (run_id bigint, runner text, run jsonb)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    item record;
+    token text;
+    new_run vibe.runs;
+BEGIN
+    -- Whoever claims must know that this is the data's home, also in the middle of a restore.
+    IF NOT vibe._is_home() THEN
+        RETURN;
+    END IF;
+    FOR item IN
+        WITH RECURSIVE head AS (
+            (SELECT w.campaign_id, w.agent_name FROM vibe.work w
+              WHERE w.state = 'ready' ORDER BY w.campaign_id, w.agent_name LIMIT 1)
+            UNION ALL
+            SELECT following.campaign_id, following.agent_name
+              FROM head h
+             CROSS JOIN LATERAL (
+                SELECT w.campaign_id, w.agent_name FROM vibe.work w
+                 WHERE w.state = 'ready' AND (w.campaign_id, w.agent_name) > (h.campaign_id, h.agent_name)
+                 ORDER BY w.campaign_id, w.agent_name LIMIT 1) following
+        ), lane AS (
+            SELECT h.campaign_id, h.agent_name, s.runner, s.free
+              FROM head h
+              JOIN vibe.current_agents a ON a.name = h.agent_name AND a.paused_at IS NULL
+              JOIN unnest(runners, free_slots) s(runner, free) ON s.runner = a.runner AND s.free > 0
+              LEFT JOIN vibe.campaigns c ON c.id = h.campaign_id
+             WHERE h.campaign_id = 0 OR c.status IN ('active', 'in_revision')
+        ), candidate AS (
+            SELECT l.runner, l.free, first.*,
+                   row_number() OVER (PARTITION BY l.campaign_id ORDER BY first.priority, first.since, first.task_id) AS turn
+              FROM lane l
+             CROSS JOIN LATERAL (
+                SELECT w.task_id, w.branch, w.priority, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
+                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
+                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                 ORDER BY w.priority, w.since, w.task_id
+                 LIMIT least(l.free, max_runs)) first
+        ), ranked AS (
+            SELECT c.*, row_number() OVER (PARTITION BY c.runner ORDER BY c.priority, c.turn, c.since, c.task_id) AS place
+              FROM candidate c
+        ), chosen AS (
+            SELECT r.* FROM ranked r WHERE r.place <= r.free ORDER BY r.priority, r.turn, r.since, r.task_id LIMIT max_runs
+        )
+        SELECT w.*, c.runner
+          FROM chosen c
+          JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
+         WHERE w.state = 'ready'
+         ORDER BY c.priority, c.turn, c.since, c.task_id
+           FOR UPDATE OF w SKIP LOCKED
+    LOOP
+        token := vibe._new_token();
+        INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner,
+                                    started_by, token_hash, claimed_at, session_id, resumed_session)
+        SELECT item.task_id, item.branch, item.campaign_id, item.step, item.attempts + 1, t.revision_count, item.agent_name,
+               coalesce(s.model, a.default_model), item.runner, 'dispatcher', vibe._token_hash(token), at, gen_random_uuid(),
+               vibe._session_to_resume(item.task_id, item.branch, item.step, t.revision_count)
+          FROM vibe.tasks t
+          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = item.branch AND s.step = item.step
+          JOIN vibe.current_agents a ON a.name = item.agent_name
+         WHERE t.id = item.task_id
+        RETURNING r.* INTO STRICT new_run;
+        UPDATE vibe.work w SET state = 'held', run_id = new_run.id, since = at
+         WHERE w.task_id = item.task_id AND w.branch = item.branch;
+        run_id := new_run.id;
+        runner := item.runner;
+        run := vibe._launch(new_run, token);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i]: priority first, then round robin between campaigns. After the commit these runs are launching.';
+
+CREATE FUNCTION vibe._unclaim_paused(run_ids bigint[])
+    RETURNS SETOF bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    given_up bigint[];
+BEGIN
+    -- A run whose task was deleted is not there any more.
+    given_up := ARRAY(SELECT i FROM unnest(run_ids) i
+                        LEFT JOIN vibe.runs r ON r.id = i
+                        LEFT JOIN vibe.campaigns c ON c.id = r.campaign_id
+                       WHERE r.id IS NULL OR r.closed_at IS NOT NULL OR c.status NOT IN ('active', 'in_revision'));
+    IF given_up = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (given_up))
+      ORDER BY t.id FOR NO KEY UPDATE;
+    PERFORM vibe._put_back(given_up, 'its campaign was paused before the start', at);
+    UPDATE vibe.runs r SET ended_at = at WHERE r.id = ANY (given_up) AND r.ended_at IS NULL;
+    RETURN QUERY SELECT unnest(given_up);
+END
+$$;
+COMMENT ON FUNCTION vibe._unclaim_paused(bigint[]) IS 'Of runs that were claimed but not started: those that may not start any more. They are put back or stay closed, and have ended.';
+
+CREATE FUNCTION vibe._mark_started(run_ids bigint[], pids integer[], pid_starts bigint[], boot_id text, pid_ns text)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    marked bigint;
+BEGIN
+    UPDATE vibe.runs r
+       SET started_at = at, pid = p.pid, pid_start = p.pid_start,
+           boot_id = _mark_started.boot_id, pid_ns = _mark_started.pid_ns
+      FROM unnest(run_ids, pids, pid_starts) p(run_id, pid, pid_start)
+     WHERE r.id = p.run_id AND r.ended_at IS NULL;
+    GET DIAGNOSTICS marked = ROW_COUNT;
+    RETURN marked;
+END
+$$;
+COMMENT ON FUNCTION vibe._mark_started(bigint[], integer[], bigint[], text, text) IS 'Records the supervisor processes of runs that were started.';
+
+CREATE FUNCTION vibe._live_runs(only_closed boolean)
+    RETURNS TABLE (run_id bigint, closed boolean, outcome text, pid integer, pid_start bigint, boot_id text, pid_ns text,
+                   runner text, task_id bigint, branch text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT r.id, r.closed_at IS NOT NULL, r.outcome, r.pid, r.pid_start, r.boot_id, r.pid_ns, r.runner, r.task_id, r.branch
+      FROM vibe.runs r
+     WHERE NOT only_closed AND r.ended_at IS NULL AND r.started_by = 'dispatcher' AND vibe._is_home()
+    UNION ALL
+    SELECT r.id, true, r.outcome, r.pid, r.pid_start, r.boot_id, r.pid_ns, r.runner, r.task_id, r.branch
+      FROM vibe.runs r
+     WHERE only_closed AND r.ended_at IS NULL AND r.closed_at IS NOT NULL;
+END;
+COMMENT ON FUNCTION vibe._live_runs(boolean) IS 'Dispatched runs whose process has no recorded end: all of them (none in a copy, where they are not ours to judge), or those that are closed already.';
+
+CREATE FUNCTION vibe._promote_due()
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    promoted bigint;
+BEGIN
+    WITH due AS (
+        SELECT w.task_id, w.branch FROM vibe.work w
+         WHERE w.waiting_for = 'back_off' AND w.ready_at <= at
+         ORDER BY w.ready_at LIMIT 1000 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE vibe.work w SET state = 'ready', waiting_for = NULL, ready_at = NULL, since = at
+      FROM due d WHERE w.task_id = d.task_id AND w.branch = d.branch;
+    GET DIAGNOSTICS promoted = ROW_COUNT;
+    RETURN promoted;
+END
+$$;
+COMMENT ON FUNCTION vibe._promote_due() IS 'Makes steps ready whose back-off is over, 1000 at most.';
+
+CREATE FUNCTION vibe._next_due()
+    RETURNS timestamptz
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1;
+END;
+COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off is over.';
+
+CREATE FUNCTION vibe._read_record(record text)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    parsed jsonb;
+BEGIN
+    parsed := record::jsonb;
+    IF jsonb_typeof(parsed) = 'object' AND EXISTS (SELECT 1 FROM vibe.outcomes o WHERE o.outcome = parsed ->> 'outcome') THEN
+        RETURN parsed;
+    END IF;
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record names no outcome');
+EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded THEN
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record cannot be read: ' || left(SQLERRM, 200));
+END
+$$;
+COMMENT ON FUNCTION vibe._read_record(text) IS 'An exit record as JSON; one that cannot be read counts as bad_result.';
+
+CREATE FUNCTION vibe._publish_path(task vibe.tasks, run vibe.runs)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT p.root_path || '/projects/' || p.slug || '/campaigns/' || coalesce(c.slug, 'none') || '/' || s.output_dir || '/'
+               || vibe._output_slug(task, run.branch) || '.md'
+          FROM vibe.projects p
+          LEFT JOIN vibe.campaigns c ON c.id = task.campaign_id
+          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = task.pipeline_version_id AND s.branch = run.branch AND s.step = run.step
+         WHERE p.id = task.project_id);
+END
+$$;
+COMMENT ON FUNCTION vibe._publish_path(vibe.tasks, vibe.runs) IS 'Where the output file of a run is published; NULL without a root_path or an output_dir.';
+
+-- What a run's record does to its task. A result that breaks a rule (a score of 900, a step that is not there) is
+-- undone as a whole and counts as bad_result; a lock that could not be had or a full disk is not the record's fault.
+CREATE FUNCTION vibe._judge(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    outcome text := record ->> 'outcome';
+    error text := record ->> 'error';
+    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+    retry_after interval;
+BEGIN
+    IF vibe._amount(record -> 'retry_after_s') IS NOT NULL THEN
+        retry_after := make_interval(secs => least(vibe._amount(record -> 'retry_after_s'), 30 * 86400)::double precision);
+    END IF;
+    BEGIN
+        IF outcome = 'done' THEN
+            PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
+                result ->> 'output_path', result ->> 'summary', record, at);
+            RETURN outcome;
+        ELSIF outcome = 'revise' THEN
+            PERFORM vibe._revise(task, run, vibe._revision_target(task, run.step, (result ->> 'target_step')::integer),
+                coalesce(nullif(btrim(result ->> 'notes'), ''), nullif(btrim(result ->> 'summary'), ''), 'no notes were given'),
+                result ->> 'summary', (result ->> 'score')::numeric, record, at);
+            RETURN outcome;
+        END IF;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
+        OR insufficient_resources OR operator_intervention OR system_error THEN
+        RAISE;
+    WHEN OTHERS THEN
+        outcome := 'bad_result';
+        error := format('its result was refused: %s (%s)', left(SQLERRM, 500), SQLSTATE);
+    END;
+    PERFORM vibe._retreat(task, run, outcome, error, coalesce(record -> 'permanent' = 'true', false), retry_after, at);
+    PERFORM vibe._close_run(run.id, outcome, error, at);
+    RETURN outcome;
+END
+$$;
+COMMENT ON FUNCTION vibe._judge(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run by its exit record and moves its task accordingly; returns the outcome that counts.';
+
+-- Tables written: runs, work, tasks, campaigns, activities. Locks, in order: the task row, at its end the campaign.
+CREATE FUNCTION vibe._finish_run(run_id bigint, record text)
+    RETURNS TABLE (accepted boolean, publish_path text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    parsed jsonb := vibe._read_record(_finish_run.record);
+    task vibe.tasks;
+    run vibe.runs;
+BEGIN
+    SELECT t.* INTO task FROM vibe.tasks t
+     WHERE t.id = (SELECT r.task_id FROM vibe.runs r WHERE r.id = _finish_run.run_id) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        -- Its task was deleted: nothing to record, and nothing to publish.
+        RETURN QUERY SELECT false, NULL::text;
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT run FROM vibe.runs r WHERE r.id = _finish_run.run_id;
+    IF run.closed_at IS NULL AND vibe._holds_its_step(run) THEN
+        PERFORM vibe._judge(task, run, parsed, at);
+    ELSIF run.closed_at IS NULL THEN
+        PERFORM vibe._close_run(run.id, 'lost', 'it did not hold its step any more', at);
+    END IF;
+    IF run.ended_at IS NULL THEN
+        SELECT * INTO STRICT run FROM vibe.runs r WHERE r.id = _finish_run.run_id;
+        IF run.ended_at IS NULL THEN
+            run := vibe._end_run(run.id, NULL, parsed, at);
+        END IF;
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT run.outcome IN ('done', 'revise'),
+        CASE WHEN run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded) THEN vibe._publish_path(task, run) END;
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_run(bigint, text) IS 'The end of a dispatched run''s process, told by its exit record. Decides the run if its token has not done so; else only exit, usage, cost and tails are filled in. Repeating it changes nothing. publish_path is where a staged output file belongs.';
+
+-- Locks: the tasks, ids ascending. For several ends in one transaction: a task's end also takes the campaign's
+-- lock, and whoever holds that must not wait for a task.
+CREATE FUNCTION vibe._lock_runs(run_ids bigint[])
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN cardinality(ARRAY(SELECT t.id FROM vibe.tasks t
+        WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids))
+        ORDER BY t.id FOR NO KEY UPDATE));
+END
+$$;
+COMMENT ON FUNCTION vibe._lock_runs(bigint[]) IS 'Locks the tasks of runs that are about to be finished together; returns how many.';
+
+-- A home is noted by the first activation, so that a dump carries it and its copy knows. A dispatcher must not note
+-- it: it may see a database while that is being restored.
+CREATE FUNCTION vibe._note_home()
+    RETURNS text
+    LANGUAGE sql
+    VOLATILE
+BEGIN ATOMIC
+    INSERT INTO vibe.home (identity, since)
+    SELECT vibe._home_identity(), vibe.clock()
+     WHERE NOT EXISTS (SELECT 1 FROM vibe.home)
+    ON CONFLICT ON CONSTRAINT home_pkey DO NOTHING
+    RETURNING identity;
+END;
+COMMENT ON FUNCTION vibe._note_home() IS 'Makes this server the home of the data, if it has none yet.';
+
+CREATE FUNCTION vibe._attach_dispatcher()
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN CASE WHEN EXISTS (SELECT 1 FROM vibe.home h WHERE h.identity <> vibe._home_identity()) THEN 'foreign' ELSE 'home' END;
+END
+$$;
+COMMENT ON FUNCTION vibe._attach_dispatcher() IS 'foreign if this data has its home elsewhere, else home.';
+
+CREATE FUNCTION vibe.take_over()
+    RETURNS TABLE (identity text, runs_lost bigint)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    lost bigint := 0;
+    here text := vibe._home_identity();
+BEGIN
+    PERFORM vibe._note_home();
+    -- One take-over at a time; nobody else writes this row.
+    PERFORM 1 FROM vibe.home h WHERE h.identity <> here FOR UPDATE;
+    IF FOUND THEN
+        lost := vibe._lose_dispatched_runs('the database lives on another server now', false, at);
+        UPDATE vibe.home h SET identity = here, since = at;
+        PERFORM vibe._record('taken_over', 'This server took the data over.', jsonb_build_object('runs_lost', lost), NULL, NULL);
+    END IF;
+    PERFORM vibe._wake(true);
+    RETURN QUERY SELECT here, lost;
+END
+$$;
+COMMENT ON FUNCTION vibe.take_over() IS 'Makes this server the home of a copied database: runs of the former home are lost and their steps ready again, without using up attempts, and its dispatcher starts agents. Call it only when the former home starts none any more. Raises VB022.';
+
+-- Tables written: work, runs. Locks, in order: the tasks, ids ascending; their work; their runs.
+CREATE FUNCTION vibe._lose_dispatched_runs(reason text, skip_busy boolean, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted bigint[] := ARRAY(SELECT DISTINCT r.task_id FROM vibe.runs r WHERE r.ended_at IS NULL AND r.started_by = 'dispatcher');
+    locked bigint[];
+    live bigint[];
+BEGIN
+    IF skip_busy THEN
+        locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id = ANY (wanted) ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
+    ELSE
+        locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id = ANY (wanted) ORDER BY t.id FOR NO KEY UPDATE);
+    END IF;
+    live := ARRAY(SELECT r.id FROM vibe.runs r
+                   WHERE r.task_id = ANY (locked) AND r.ended_at IS NULL AND r.started_by = 'dispatcher' ORDER BY r.id);
+    PERFORM vibe._free_work(live, at);
+    UPDATE vibe.runs r
+       SET outcome = coalesce(r.outcome, 'lost'), error = coalesce(r.error, CASE WHEN r.outcome IS NULL THEN reason END),
+           closed_at = coalesce(r.closed_at, at), ended_at = at
+     WHERE r.id = ANY (live);
+    RETURN cardinality(live);
+END
+$$;
+COMMENT ON FUNCTION vibe._lose_dispatched_runs(text, boolean, timestamptz) IS 'Closes every run of a dispatcher that is gone for good, as lost, and makes their steps ready. skip_busy leaves tasks that somebody has locked for the next time, so that a sweep never waits with locks of its own.';
