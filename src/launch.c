@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * launch.c
+ *		Claims runs and starts their shims.
+ *
+ * Four steps, and the order is the point:
+ *
+ *	1. claim: the runs are committed as launching before anything exists
+ *	2. look again: a pause or cancel that committed meanwhile takes them back
+ *	3. write the launch record, then spawn, outside of any transaction: an
+ *	   error cannot roll back the row of a process that runs
+ *	4. mark: the processes' identity is committed
+ *
+ * A dispatcher that dies between any two lines leaves enough behind for its
+ * successor: no directory means never spawned, and link() decides the rest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+
+#include "clock.h"
+#include "guc.h"
+#include "json_peek.h"
+#include "launch.h"
+#include "lib/stringinfo.h"
+#include "run_directory.h"
+#include "run_table.h"
+#include "runner.h"
+#include "shim_process.h"
+#include "utils/json.h"
+#include "work.h"
+
+#define MAX_BATCH 64			/* claims per turn: agents end meanwhile */
+#define MAX_NAME_LENGTH 256
+
+static bool find_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
+static char *launch_record(const char *run, VibeRunner *runner, List *argv,
+						   const char *own, const char *main);
+static bool start_one(VibeRun *run, VibeRunner *runner, char **problem);
+
+/*
+ * Claim as many runs as there are free slots; true if there may be more.
+ */
+bool
+vibe_launch_claim(VibeRunnerSet *set)
+{
+	int			total = Min(vibe_max_runs - vibe_run_count_occupied(), MAX_BATCH);
+	int			size = list_length(set->runners);
+	char	  **names = palloc(size * sizeof(char *));
+	int		   *slots = palloc(size * sizeof(int));
+	int			count = 0;
+	List	   *claimed;
+	ListCell   *cell;
+
+	foreach(cell, set->runners)
+	{
+		VibeRunner *runner = lfirst(cell);
+		int			open;
+
+		if (runner->problem != NULL)
+			continue;
+		open = runner->max_parallel - vibe_run_count_of_runner(runner->name);
+		if (open <= 0)
+			continue;
+		names[count] = runner->name;
+		slots[count++] = Min(open, total);
+	}
+	if (total <= 0 || count == 0 || !vibe_work_claim(names, slots, count, total, &claimed))
+		return false;
+
+	foreach(cell, claimed)
+	{
+		VibeClaimedRun *claim = lfirst(cell);
+		VibeRun    *run = vibe_run_add(claim->run_id, RUN_CLAIMED, claim->runner);
+
+		if (run == NULL)
+			elog(LOG, "run " INT64_FORMAT " was claimed twice", claim->run_id);
+		else
+		{
+			run->run = vibe_run_keep(claim->run);
+			(void) vibe_json_peek_int64(claim->run, strlen(claim->run), "task_id", &run->task_id);
+		}
+	}
+	return list_length(claimed) == MAX_BATCH;
+}
+
+/* Where the run works, and where its task's main line does. */
+static bool
+find_workspaces(const char *run, size_t length, char **own, char **main, char **problem)
+{
+	char		owner[MAX_NAME_LENGTH];
+	char		branch[MAX_NAME_LENGTH] = "";
+	VibePeek	peek = vibe_json_peek(run, length, "task_id", owner, sizeof(owner));
+
+	if (peek == PEEK_ABSENT)
+	{
+		/* a heartbeat belongs to an agent, not to a task */
+		strlcpy(owner, "agent-", sizeof(owner));
+		peek = vibe_json_peek(run, length, "agent", owner + 6, sizeof(owner) - 6);
+	}
+	if (peek != PEEK_VALUE ||
+		vibe_json_peek(run, length, "branch", branch, sizeof(branch)) == PEEK_ODD)
+	{
+		*problem = pstrdup("the names of task and branch cannot be used for a workspace");
+		return false;
+	}
+	*own = vibe_run_workspace(owner, branch);
+	*main = vibe_run_workspace(owner, "");
+	if (vibe_run_make_workspace(*own))
+		return true;
+	*problem = psprintf("could not create workspace \"%s\": %s", *own, strerror(errno));
+	return false;
+}
+
+static char *
+launch_record(const char *run, VibeRunner *runner, List *argv, const char *own, const char *main)
+{
+	StringInfoData record;
+
+	initStringInfo(&record);
+	appendStringInfo(&record, "{\"protocol\":1,\"run\":%s,\"runner\":", run);
+	vibe_runner_to_json(&record, runner, argv);
+	appendStringInfoString(&record, ",\"workspace\":");
+	escape_json(&record, own);
+	appendStringInfoString(&record, ",\"main_workspace\":");
+	escape_json(&record, main);
+	appendStringInfoString(&record, ",\"alive\":");
+	escape_json(&record, vibe_run_directory_alive());
+	appendStringInfo(&record, ",\"orphan_grace\":%d}\n", vibe_orphan_grace);
+	return record.data;
+}
+
+/* Write the launch record and spawn the shim. */
+static bool
+start_one(VibeRun *run, VibeRunner *runner, char **problem)
+{
+	size_t		length = strlen(run->run);
+	List	   *argv;
+	char	   *own;
+	char	   *main;
+	char	   *record;
+	VibeProcess process;
+	int			rc;
+
+	if (runner == NULL || runner->problem != NULL)
+	{
+		*problem = psprintf("runner \"%s\" cannot be used: %s", run->runner,
+							runner == NULL ? "it is no longer in the runner file" : runner->problem);
+		return false;
+	}
+	if (!vibe_runner_fill_argv(runner, run->run, length, &argv, problem) ||
+		!find_workspaces(run->run, length, &own, &main, problem))
+		return false;
+	record = launch_record(run->run, runner, argv, own, main);
+	if (!vibe_run_prepare(run->run_id) ||
+		!vibe_run_write(run->run_id, "launch", record, strlen(record)))
+	{
+		*problem = psprintf("could not write the launch record: %s", strerror(errno));
+		return false;
+	}
+	rc = vibe_shim_spawn("run", vibe_run_path(run->run_id, NULL), runner->pass_env,
+						 run->run_id, &process);
+	if (rc != 0)
+	{
+		*problem = psprintf("could not start \"%s\": %s", vibe_shim_path, strerror(rc));
+		return false;
+	}
+	vibe_run_move(run, RUN_WATCHED);
+	run->process = process;
+	run->grace = (int) runner->limits[LIMIT_GRACE];
+	run->unmarked = true;
+	return true;
+}
+
+/*
+ * Start all claimed runs that are still wanted.  One that cannot be started
+ * ends as exec_error; the others go on.
+ */
+void
+vibe_launch_start(VibeRunnerSet *set)
+{
+	HASH_SEQ_STATUS scan;
+	VibeRun    *run;
+	int64	   *ids;
+	int64	   *back;
+	int			count = vibe_run_count(RUN_CLAIMED);
+	int			back_count;
+	int			i = 0;
+
+	if (count == 0)
+		return;
+	ids = palloc(count * sizeof(int64));
+	vibe_run_scan(&scan);
+	while ((run = hash_seq_search(&scan)) != NULL)
+	{
+		if (run->state == RUN_CLAIMED)
+			ids[i++] = run->run_id;
+	}
+	Assert(i == count);
+	if (!vibe_work_unclaim_paused(ids, count, &back, &back_count))
+		return;
+	for (i = 0; i < back_count; i++)
+	{
+		run = vibe_run_find(back[i]);
+		if (run != NULL && run->state == RUN_CLAIMED)
+			vibe_run_remove(run);
+	}
+	for (i = 0; i < count; i++)
+	{
+		char	   *problem = NULL;
+
+		run = vibe_run_find(ids[i]);
+		if (run != NULL && !start_one(run, vibe_runner_find(set, run->runner), &problem))
+			vibe_run_end(run, "exec_error", problem);
+	}
+}
+
+/*
+ * Tell the database which processes the runs have.  One that ended before it
+ * could be told is finished without it.
+ */
+void
+vibe_launch_mark(void)
+{
+	HASH_SEQ_STATUS scan;
+	VibeRun    *run;
+	VibeStartedRun *started;
+	int			count = 0;
+
+	started = palloc((vibe_run_count(RUN_WATCHED) + 1) * sizeof(VibeStartedRun));
+	vibe_run_scan(&scan);
+	while ((run = hash_seq_search(&scan)) != NULL)
+	{
+		if (run->state != RUN_WATCHED || !run->unmarked)
+			continue;
+		started[count].run_id = run->run_id;
+		started[count].pid = run->process.pid;
+		started[count++].pid_start = run->process.start;
+	}
+	if (count == 0 ||
+		!vibe_work_mark_started(started, count, vibe_shim_boot_id(), vibe_shim_pid_ns()))
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		run = vibe_run_find(started[i].run_id);
+		if (run != NULL)
+			run->unmarked = false;
+	}
+}

@@ -1,0 +1,14 @@
+/*
+ * launch.h
+ *		From a ready step to a running shim.
+ */
+#ifndef VIBE_LAUNCH_H
+#define VIBE_LAUNCH_H
+
+#include "runner_file.h"
+
+extern bool vibe_launch_claim(VibeRunnerSet *runners);
+extern void vibe_launch_start(VibeRunnerSet *runners);
+extern void vibe_launch_mark(void);
+
+#endif							/* VIBE_LAUNCH_H */

@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * runner.c
+ *		A runner at work: its command line, its half of a launch record.
+ *
+ * Values of the database enter a command line only as whole arguments in the
+ * places that the runner file names, and only if they look like what they
+ * should be: nothing that a task holds can become an option.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "errors.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "guc.h"
+#include "json_peek.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "runner.h"
+#include "runner_file.h"
+#include "shmem.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/tuplestore.h"
+
+#define MAX_MODEL_LENGTH 100
+#define RUNNER_COLUMNS 7
+
+static bool is_uuid(const char *text);
+static bool is_model(const char *text);
+static bool is_amount(const char *text);
+static bool fill_word(const char *word, const char *run, size_t length,
+					  char *value, size_t size, VibePeek *peek, char **problem);
+static void json_words(StringInfo out, const char *key, List *words);
+static Datum text_datum(const char *text);
+
+PG_FUNCTION_INFO_V1(vibe_runners);
+
+const char *const vibe_placeholders[] = {"{session}", "{model}", "{budget}", NULL};
+
+/* the field of a run that each stands for, and how it is checked */
+static const struct
+{
+	const char *key;
+	bool		(*valid) (const char *text);
+}			fillings[] = {
+	{"session", is_uuid},
+	{"model", is_model},
+	{"budget_usd", is_amount},
+};
+
+static bool
+is_uuid(const char *text)
+{
+	if (strlen(text) != 36)
+		return false;
+	for (int i = 0; i < 36; i++)
+	{
+		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? text[i] != '-' : strchr("0123456789abcdefABCDEF", text[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_model(const char *text)
+{
+	size_t		length = strlen(text);
+
+	return length >= 1 && length <= MAX_MODEL_LENGTH && text[0] != '-' &&
+		strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@/-") == length;
+}
+
+static bool
+is_amount(const char *text)
+{
+	size_t		whole = strspn(text, "0123456789");
+	size_t		fraction = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
+
+	if (whole == 0 || whole > 12 || fraction > 12)
+		return false;
+	return text[whole] == '\0' || (fraction > 0 && text[whole + 1 + fraction] == '\0');
+}
+
+/* The value for one word of args; peek says whether there is one. */
+static bool
+fill_word(const char *word, const char *run, size_t length,
+		  char *value, size_t size, VibePeek *peek, char **problem)
+{
+	for (int i = 0; i < lengthof(fillings); i++)
+	{
+		if (strcmp(word, vibe_placeholders[i]) != 0)
+			continue;
+		*peek = vibe_json_peek(run, length, fillings[i].key, value, size);
+		if (*peek == PEEK_ODD || (*peek == PEEK_VALUE && !fillings[i].valid(value)))
+		{
+			*problem = psprintf("value of %s is not acceptable as an argument", vibe_placeholders[i]);
+			return false;
+		}
+		return true;
+	}
+	strlcpy(value, word, size);
+	*peek = PEEK_VALUE;
+	return true;
+}
+
+/*
+ * The command line for a run: program and args with placeholders filled in.
+ * A placeholder without a value is left out together with the option before
+ * it, so "--model {model}" can stand in the file of runs that have no model.
+ */
+bool
+vibe_runner_fill_argv(VibeRunner *runner, const char *run, size_t length,
+					  List **argv, char **problem)
+{
+	ListCell   *cell;
+
+	*argv = list_make1(runner->program);
+	foreach(cell, runner->args)
+	{
+		char	   *word = lfirst(cell);
+		size_t		size = Max(strlen(word), 256) + 1;
+		char	   *value = palloc(size);
+		VibePeek	peek;
+
+		if (!fill_word(word, run, length, value, size, &peek, problem))
+			return false;
+		if (peek == PEEK_VALUE)
+			*argv = lappend(*argv, value);
+		else if (list_length(*argv) > 1 && ((char *) llast(*argv))[0] == '-')
+			*argv = list_truncate(*argv, list_length(*argv) - 1);
+	}
+	return true;
+}
+
+static void
+json_words(StringInfo out, const char *key, List *words)
+{
+	ListCell   *cell;
+
+	appendStringInfo(out, "\"%s\":[", key);
+	foreach(cell, words)
+	{
+		if (foreach_current_index(cell) > 0)
+			appendStringInfoChar(out, ',');
+		escape_json(out, lfirst(cell));
+	}
+	appendStringInfoString(out, "],");
+}
+
+/* The "runner" object of a launch record. */
+void
+vibe_runner_to_json(StringInfo out, VibeRunner *runner, List *argv)
+{
+	ListCell   *cell;
+
+	appendStringInfo(out, "{\"name\":\"%s\",\"kind\":\"%s\",", runner->name, runner->kind);
+	json_words(out, "argv", argv);
+	json_words(out, "prefix", runner->prefix);
+	json_words(out, "pass_env", runner->pass_env);
+	appendStringInfoString(out, "\"secret_env\":[");
+	foreach(cell, runner->secret_env)
+	{
+		VibePair   *pair = lfirst(cell);
+
+		appendStringInfo(out, "%s{\"name\":\"%s\",\"file\":",
+						 foreach_current_index(cell) > 0 ? "," : "", pair->name);
+		escape_json(out, pair->value);
+		appendStringInfoChar(out, '}');
+	}
+	appendStringInfoString(out, "],\"env\":{");
+	foreach(cell, runner->env)
+	{
+		VibePair   *pair = lfirst(cell);
+
+		appendStringInfo(out, "%s\"%s\":", foreach_current_index(cell) > 0 ? "," : "", pair->name);
+		escape_json(out, pair->value);
+	}
+	appendStringInfoString(out, "},\"path\":");
+	escape_json(out, runner->path);
+	if (runner->workspace_root != NULL)
+	{
+		appendStringInfoString(out, ",\"workspace_root\":");
+		escape_json(out, runner->workspace_root);
+	}
+	appendStringInfo(out, ",\"allow_same_user\":%s,\"limits\":{", vibe_allow_same_user ? "true" : "false");
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		appendStringInfo(out, "%s\"%s\":" INT64_FORMAT, i > 0 ? "," : "",
+						 vibe_limit_name(i), runner->limits[i]);
+	appendStringInfoString(out, "}}");
+}
+
+/* The file is UTF-8, the database may not be. */
+static Datum
+text_datum(const char *text)
+{
+	return CStringGetTextDatum(pg_any_to_server(text, strlen(text), PG_UTF8));
+}
+
+/* vibe.runners(): the file as it is now, read afresh. */
+Datum
+vibe_runners(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	VibeRunnerSet *set;
+	char	   *problem = NULL;
+	ListCell   *cell;
+
+	vibe_shmem_require();
+	set = vibe_runner_file_read(vibe_runner_config, &problem);
+	if (set == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_VIBE_RUNNER_FILE),
+				 errmsg("the runner file cannot be used"),
+				 errdetail_internal("%s", pg_any_to_server(problem, strlen(problem), PG_UTF8)),
+				 errhint("Correct the file named by vibe_orchestrator.runner_config and reload the configuration.")));
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, set->runners)
+	{
+		VibeRunner *runner = lfirst(cell);
+		StringInfoData prefix;
+		ListCell   *word;
+		struct stat st;
+		Datum		values[RUNNER_COLUMNS] = {0};
+		bool		nulls[RUNNER_COLUMNS] = {0};
+
+		initStringInfo(&prefix);
+		foreach(word, runner->prefix)
+			appendStringInfo(&prefix, "%s%s", prefix.len > 0 ? " " : "", (char *) lfirst(word));
+		values[0] = text_datum(runner->name);
+		values[1] = text_datum(runner->kind);
+		values[2] = text_datum(runner->program);
+		values[3] = BoolGetDatum(stat(runner->program, &st) == 0 && S_ISREG(st.st_mode) &&
+								 access(runner->program, X_OK) == 0);
+		values[4] = text_datum(prefix.data);
+		nulls[4] = runner->prefix == NIL;
+		values[5] = Int32GetDatum(runner->max_parallel);
+		nulls[6] = runner->problem == NULL;
+		if (!nulls[6])
+			values[6] = text_datum(runner->problem);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

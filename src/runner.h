@@ -1,0 +1,18 @@
+/*
+ * runner.h
+ *		A runner at work.
+ */
+#ifndef VIBE_RUNNER_H
+#define VIBE_RUNNER_H
+
+#include "lib/stringinfo.h"
+#include "runner_file.h"
+
+/* what may stand for a value in args; NULL at the end */
+extern const char *const vibe_placeholders[];
+
+extern bool vibe_runner_fill_argv(VibeRunner *runner, const char *run, size_t length,
+								  List **argv, char **problem);
+extern void vibe_runner_to_json(StringInfo out, VibeRunner *runner, List *argv);
+
+#endif							/* VIBE_RUNNER_H */

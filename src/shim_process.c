@@ -1,0 +1,367 @@
+/*-------------------------------------------------------------------------
+ *
+ * shim_process.c
+ *		Starts, adopts, signals and reaps shims.
+ *
+ * The server starts one program only, the shim, and only with posix_spawn():
+ * nothing of ours runs between fork and exec.  The shim gets a session of its
+ * own (the server signals process groups), default signal dispositions, an
+ * empty mask, three descriptors and an environment made of named variables.
+ *
+ * A process is watched by a pidfd in an epoll set of our own, whose single
+ * descriptor the dispatcher waits on.  A pidfd names a process and not a
+ * number, which is what makes it safe to signal an adopted one.  Where the
+ * kernel gives none (too old, or out of descriptors), the process is looked
+ * for by number and start time each time somebody asks.
+ *
+ * Nothing here uses the database, locks or shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guc.h"
+#include "miscadmin.h"
+#include "shim_process.h"
+
+#define ID_LENGTH 64
+#define START_TIME_FIELD 22
+
+extern char **environ;
+
+static int	epoll_fd = -1;
+static char boot_id[ID_LENGTH] = "";
+static char pid_ns[ID_LENGTH] = "";
+
+static int	open_pidfd(pid_t pid);
+static bool read_start(pid_t pid, int64 *start);
+static void watch(VibeProcess *process, int64 key);
+static char **make_environment(List *names);
+static bool same_namespace(const char *other);
+static int	spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid);
+
+/* Once per dispatcher. */
+void
+vibe_shim_init(void)
+{
+	FILE	   *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+	ssize_t		length;
+
+	if (file != NULL)
+	{
+		if (fgets(boot_id, sizeof(boot_id), file) == NULL)
+			boot_id[0] = '\0';
+		boot_id[strcspn(boot_id, "\n")] = '\0';
+		fclose(file);
+	}
+	length = readlink("/proc/self/ns/pid", pid_ns, sizeof(pid_ns) - 1);
+	pid_ns[Max(length, 0)] = '\0';
+
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_fd < 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not create an epoll descriptor: %m")));
+}
+
+int
+vibe_shim_epoll_fd(void)
+{
+	return epoll_fd;
+}
+
+const char *
+vibe_shim_boot_id(void)
+{
+	return boot_id;
+}
+
+const char *
+vibe_shim_pid_ns(void)
+{
+	return pid_ns;
+}
+
+static int
+open_pidfd(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+	return (int) syscall(SYS_pidfd_open, pid, 0);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/*
+ * When a process started.  The second field is the program's name in
+ * parentheses and may hold anything, so fields are counted from the last ")".
+ */
+static bool
+read_start(pid_t pid, int64 *start)
+{
+	char		path[64];
+	char		text[2048];
+	char	   *at;
+	ssize_t		length;
+	int			fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	length = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (length <= 0)
+		return false;
+	text[length] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < START_TIME_FIELD; field++)
+	{
+		at = strchr(at, ' ');
+		if (at != NULL)
+			at++;
+	}
+	if (at == NULL)
+		return false;
+	*start = strtoll(at, NULL, 10);
+	return true;
+}
+
+/* Put a process with a pidfd into the set; without one it is asked for. */
+static void
+watch(VibeProcess *process, int64 key)
+{
+	struct epoll_event event = {.events = EPOLLIN,.data.u64 = (uint64) key};
+
+	if (process->pidfd < 0)
+		return;
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, process->pidfd, &event) == 0)
+		return;
+	close(process->pidfd);
+	process->pidfd = -1;
+}
+
+/* NAME=value for those of the names that the server's environment has. */
+static char **
+make_environment(List *names)
+{
+	char	  **result = palloc((list_length(names) + 1) * sizeof(char *));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		const char *value = getenv(lfirst(cell));
+
+		if (value != NULL)
+			result[count++] = psprintf("%s=%s", (char *) lfirst(cell), value);
+	}
+	result[count] = NULL;
+	return result;
+}
+
+/* The call itself; 0 or an errno, as posix_spawn() has it. */
+static int
+spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t	all;
+	sigset_t	none;
+
+	/* one for all, beside runs/: a shim that works has nothing to say */
+	char	   *log = psprintf("%s/../../shim.log", directory);
+	char	   *argv[] = {vibe_shim_path, (char *) verb, (char *) directory, NULL};
+	char	  **env = make_environment(pass_env);
+	int			rc;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	if ((rc = posix_spawn_file_actions_init(&actions)) != 0)
+		return rc;
+	if ((rc = posix_spawnattr_init(&attributes)) != 0)
+	{
+		posix_spawn_file_actions_destroy(&actions);
+		return rc;
+	}
+	/* closing comes last: it would close what is opened before 0 to 2 */
+	if ((rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
+		(rc = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)) == 0 &&
+		(rc = posix_spawn_file_actions_addopen(&actions, 2, log,
+											   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
+											   S_IRUSR | S_IWUSR)) == 0 &&
+		(rc = posix_spawn_file_actions_addchdir_np(&actions, directory)) == 0 &&
+		(rc = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0 &&
+		(rc = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
+		(rc = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
+		(rc = posix_spawnattr_setflags(&attributes,
+									   POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+									   POSIX_SPAWN_SETSIGMASK)) == 0)
+		rc = posix_spawn(pid, vibe_shim_path, &actions, &attributes, argv, env);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return rc;
+}
+
+/*
+ * Start "vibe_shim VERB DIRECTORY" and watch it under key; 0 or an errno.
+ * Until it is reaped its number cannot be reused, so reading its start time
+ * and opening the pidfd afterwards is safe.
+ */
+int
+vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
+				int64 key, VibeProcess *process)
+{
+	int			rc;
+
+	memset(process, 0, sizeof(VibeProcess));
+	process->pidfd = -1;
+	rc = spawn_with(verb, directory, pass_env, &process->pid);
+	if (rc != 0)
+	{
+		process->pid = 0;
+		return rc;
+	}
+	process->child = true;
+	(void) read_start(process->pid, &process->start);
+	process->pidfd = open_pidfd(process->pid);
+	watch(process, key);
+	return 0;
+}
+
+/*
+ * Only the inode number matters: "pid:[4026531836]" and "4026531836" are the
+ * same namespace.
+ */
+static bool
+same_namespace(const char *other)
+{
+	const char *digits = "0123456789";
+
+	return strtoull(other + strcspn(other, digits), NULL, 10) ==
+		strtoull(pid_ns + strcspn(pid_ns, digits), NULL, 10);
+}
+
+/*
+ * Take over a shim that an earlier dispatcher started.
+ *
+ * The pidfd is opened first and the start time compared after: if the start
+ * time is right then, the pidfd was opened on that very process, since the
+ * number cannot have been given away in between and back.
+ */
+VibeAlive
+vibe_shim_adopt(int64 pid, int64 start, const char *of_boot, const char *of_ns,
+				int64 key, VibeProcess *process)
+{
+	int64		found;
+
+	memset(process, 0, sizeof(VibeProcess));
+	process->pidfd = -1;
+	if (strcmp(of_boot, boot_id) != 0)
+		return PROCESS_GONE;
+	if (!same_namespace(of_ns))
+		return PROCESS_ELSEWHERE;
+	if (pid <= 1 || pid > PG_INT32_MAX)
+		return PROCESS_GONE;
+
+	process->pid = (pid_t) pid;
+	process->start = start;
+	process->pidfd = open_pidfd(process->pid);
+	if (!read_start(process->pid, &found) || found != start)
+	{
+		vibe_shim_forget(process);
+		return PROCESS_GONE;
+	}
+	watch(process, key);
+	return PROCESS_SAME;
+}
+
+/*
+ * Has it ended?  A child is reaped by that, by number: waiting for any child
+ * would take the status of programs that COPY and others run.
+ */
+bool
+vibe_shim_has_ended(VibeProcess *process)
+{
+	int64		found;
+	int			status;
+
+	if (process->pid == 0)
+		return true;
+	if (process->child)
+	{
+		pid_t		rc = waitpid(process->pid, &status, WNOHANG);
+
+		return rc == process->pid || (rc < 0 && errno == ECHILD);
+	}
+	if (process->pidfd >= 0)
+	{
+		/* readable as soon as it is a zombie, which still has its start time */
+		struct pollfd ended = {.fd = process->pidfd, .events = POLLIN};
+
+		return poll(&ended, 1, 0) == 1;
+	}
+	return !read_start(process->pid, &found) || found != process->start;
+}
+
+/* Signal this very process; false if it is gone. */
+bool
+vibe_shim_signal(VibeProcess *process, int signal)
+{
+	int64		found;
+
+	if (process->pid == 0)
+		return false;
+#ifdef SYS_pidfd_send_signal
+	if (process->pidfd >= 0)
+		return syscall(SYS_pidfd_send_signal, process->pidfd, signal, NULL, 0) == 0 ||
+			errno == EPERM;
+#endif
+	/* an unreaped child keeps its number; of others the start time is asked */
+	if (!process->child && (!read_start(process->pid, &found) || found != process->start))
+		return false;
+	return kill(process->pid, signal) == 0 || errno == EPERM;
+}
+
+/* Look for it by number from now on. */
+void
+vibe_shim_unwatch(VibeProcess *process)
+{
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	process->pidfd = -1;
+}
+
+/* Drop the descriptor; closing it takes it out of the set, too. */
+void
+vibe_shim_forget(VibeProcess *process)
+{
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	memset(process, 0, sizeof(VibeProcess));
+	process->pidfd = -1;
+}
+
+/* The keys of processes that ended since the last call. */
+int
+vibe_shim_take_events(int64 *keys, int max)
+{
+	struct epoll_event events[64];
+	int			count = epoll_wait(epoll_fd, events, Min(max, (int) lengthof(events)), 0);
+
+	for (int i = 0; i < count; i++)
+		keys[i] = (int64) events[i].data.u64;
+	return Max(count, 0);
+}

@@ -1,0 +1,551 @@
+/*-------------------------------------------------------------------------
+ *
+ * work.c
+ *		The dispatcher's door to the database.
+ *
+ * Each verb is one call of one SQL function in one short transaction; what it
+ * returns is copied into the caller's context before the transaction ends.
+ * The dispatcher knows no table.
+ *
+ * How a transaction is run, and what happens when it fails, is in verb.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "clock.h"
+#include "commands/async.h"
+#include "errors.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lwlock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+#include "verb.h"
+#include "wake.h"
+#include "work.h"
+
+#define OVERDUE_RETRY_MS 1000
+#define MAX_PLANS 16			/* more than there are statements here */
+
+/* A statement is a literal of this file, so its address names it. */
+typedef struct PreparedPlan
+{
+	const char *sql;
+	SPIPlanPtr	plan;
+}			PreparedPlan;
+
+static PreparedPlan plans[MAX_PLANS];
+static int	plan_count = 0;
+
+static SPIPlanPtr prepared(const char *sql, int nargs, Oid *types);
+static void call(const char *sql, int nargs, Oid *types, Datum *values);
+static char *text_column(HeapTuple row, int column, MemoryContext caller);
+static Datum int64_array(const int64 *values, int count);
+
+/*
+ * Each statement is parsed and planned once per dispatcher.  A plan looks by
+ * itself whether what it refers to was replaced, so it outlives the extension.
+ */
+static SPIPlanPtr
+prepared(const char *sql, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan;
+
+	for (int i = 0; i < plan_count; i++)
+	{
+		if (plans[i].sql == sql)
+			return plans[i].plan;
+	}
+	plan = SPI_prepare(sql, nargs, types);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql, SPI_result_code_string(SPI_result));
+	if (plan_count < MAX_PLANS && SPI_keepplan(plan) == 0)
+	{
+		plans[plan_count].sql = sql;
+		plans[plan_count++].plan = plan;
+	}
+	return plan;
+}
+
+static void
+call(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	int			rc = SPI_execute_plan(prepared(sql, nargs, types), values, NULL, false, 0);
+
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\": %s", sql, SPI_result_code_string(rc));
+}
+
+/* A text column of a result row, in the caller's context; NULL if null. */
+static char *
+text_column(HeapTuple row, int column, MemoryContext caller)
+{
+	char	   *value = SPI_getvalue(row, SPI_tuptable->tupdesc, column);
+
+	return value != NULL ? MemoryContextStrdup(caller, value) : NULL;
+}
+
+static Datum
+int64_array(const int64 *values, int count)
+{
+	Datum	   *elements = palloc(count * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = Int64GetDatum(values[i]);
+	return PointerGetDatum(construct_array(elements, count, INT8OID, sizeof(int64),
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static void
+listen_body(void *arg, MemoryContext caller)
+{
+	Async_Listen(VIBE_CHANNEL);
+}
+
+/* SQL LISTEN is refused in a background worker; the function behind it is not. */
+bool
+vibe_work_listen(void)
+{
+	return vibe_run_verb(VERB_LISTEN, listen_body, NULL);
+}
+
+static void
+look_body(void *arg, MemoryContext caller)
+{
+	VibeExtension *extension = arg;
+	bool		isnull;
+
+	call("SELECT oid, extversion FROM pg_catalog.pg_extension WHERE extname = 'vibe_orchestrator'",
+		 0, NULL, NULL);
+	if (SPI_processed == 0)
+		return;
+	extension->oid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+													1, &isnull));
+	strlcpy(extension->version, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
+			sizeof(extension->version));
+}
+
+/* Is the extension installed?  Absence is a result, not an error. */
+bool
+vibe_work_look(VibeExtension *extension)
+{
+	memset(extension, 0, sizeof(VibeExtension));
+	return vibe_run_verb(VERB_LOOK, look_body, extension);
+}
+
+static void
+attach_body(void *arg, MemoryContext caller)
+{
+	char	   *answer;
+
+	call("SELECT vibe._attach_dispatcher()", 0, NULL, NULL);
+	answer = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	*(bool *) arg = answer != NULL && strcmp(answer, "home") == 0;
+}
+
+/* Does this database belong to this server? */
+bool
+vibe_work_attach(bool *home)
+{
+	*home = false;
+	return vibe_run_verb(VERB_ATTACH, attach_body, home);
+}
+
+static void
+take_over_body(void *arg, MemoryContext caller)
+{
+	call("SELECT vibe.take_over()", 0, NULL, NULL);
+}
+
+bool
+vibe_work_take_over(void)
+{
+	return vibe_run_verb(VERB_TAKE_OVER, take_over_body, NULL);
+}
+
+typedef struct LiveRunsArg
+{
+	bool		only_closed;
+	List	   *runs;
+} LiveRunsArg;
+
+static void
+live_runs_body(void *arg, MemoryContext caller)
+{
+	LiveRunsArg *live = arg;
+	Oid			types[] = {BOOLOID};
+	Datum		values[] = {BoolGetDatum(live->only_closed)};
+	MemoryContext old;
+
+	call("SELECT run_id, closed, outcome, runner, task_id FROM vibe._live_runs($1)", 1, types, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		VibeLiveRun *run = MemoryContextAllocZero(caller, sizeof(VibeLiveRun));
+		bool		isnull;
+
+		run->run_id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		run->closed = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull)) && !isnull;
+		run->outcome = text_column(row, 3, caller);
+		run->runner = text_column(row, 4, caller);
+		run->task_id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 5, &isnull));
+		if (isnull)
+			run->task_id = 0;
+		old = MemoryContextSwitchTo(caller);
+		live->runs = lappend(live->runs, run);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Dispatched runs whose process has no recorded end. */
+bool
+vibe_work_live_runs(bool only_closed, List **runs)
+{
+	LiveRunsArg arg = {only_closed, NIL};
+	bool		done = vibe_run_verb(VERB_LIVE_RUNS, live_runs_body, &arg);
+
+	*runs = arg.runs;
+	return done;
+}
+
+static void
+sweep_body(void *arg, MemoryContext caller)
+{
+	call("SELECT vibe.sweep()", 0, NULL, NULL);
+}
+
+bool
+vibe_work_sweep(void)
+{
+	return vibe_run_verb(VERB_SWEEP, sweep_body, NULL);
+}
+
+static void
+promote_body(void *arg, MemoryContext caller)
+{
+	call("SELECT vibe._promote_due()", 0, NULL, NULL);
+}
+
+bool
+vibe_work_promote_due(void)
+{
+	return vibe_run_verb(VERB_PROMOTE, promote_body, NULL);
+}
+
+static void
+next_due_body(void *arg, MemoryContext caller)
+{
+	int64	   *deadline = arg;
+	bool		isnull;
+	Datum		due;
+	int64		left;
+
+	call("SELECT vibe._next_due()", 0, NULL, NULL);
+	due = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull || TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(due)))
+		return;
+	left = (DatumGetTimestampTz(due) - vibe_clock_now()) / 1000 + 1;
+	/* what is due and yet was not promoted just now must not make us spin */
+	*deadline = vibe_monotonic_ms() + (left > 0 ? left : OVERDUE_RETRY_MS);
+}
+
+/* When the next back-off ends, on the monotonic clock; VIBE_NEVER if none. */
+bool
+vibe_work_next_due(int64 *deadline)
+{
+	*deadline = VIBE_NEVER;
+	return vibe_run_verb(VERB_NEXT_DUE, next_due_body, deadline);
+}
+
+static void
+notify_body(void *arg, MemoryContext caller)
+{
+	Async_Notify(VIBE_CHANNEL, "");
+}
+
+/* For outside listeners, with notify = worker. */
+bool
+vibe_work_notify(void)
+{
+	return vibe_run_verb(VERB_NOTIFY, notify_body, NULL);
+}
+
+typedef struct ClaimArg
+{
+	char	  **runners;
+	int		   *free_slots;
+	int			count;
+	int			max_runs;
+	List	   *runs;
+} ClaimArg;
+
+static void
+claim_body(void *arg, MemoryContext caller)
+{
+	ClaimArg   *claim = arg;
+	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID};
+	Datum		values[3];
+	Datum	   *names = palloc(claim->count * sizeof(Datum));
+	Datum	   *slots = palloc(claim->count * sizeof(Datum));
+	MemoryContext old;
+
+	for (int i = 0; i < claim->count; i++)
+	{
+		names[i] = CStringGetTextDatum(claim->runners[i]);
+		slots[i] = Int32GetDatum(claim->free_slots[i]);
+	}
+	values[0] = PointerGetDatum(construct_array(names, claim->count, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(slots, claim->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = Int32GetDatum(claim->max_runs);
+
+	/* a process must not exist before the row that says so is on disk */
+	ForceSyncCommit();
+	call("SELECT run_id, runner, run FROM vibe._claim_runs($1, $2, $3)", 3, types, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		VibeClaimedRun *run = MemoryContextAllocZero(caller, sizeof(VibeClaimedRun));
+		bool		isnull;
+		char	   *json;
+
+		run->run_id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		run->runner = text_column(row, 2, caller);
+		json = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
+		if (isnull || run->runner == NULL || json == NULL)
+			elog(ERROR, "_claim_runs() returned an incomplete row");
+
+		/*
+		 * The shim reads UTF-8, whatever the database is in.  Where that is unknown, a text that
+		 * is not UTF-8 is the shim's to refuse: an error here would undo the claims of all other
+		 * runs.
+		 */
+		if (GetDatabaseEncoding() != PG_SQL_ASCII)
+			json = pg_server_to_any(json, strlen(json), PG_UTF8);
+		run->run = MemoryContextStrdup(caller, json);
+		old = MemoryContextSwitchTo(caller);
+		claim->runs = lappend(claim->runs, run);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/*
+ * Claim runs for these runners.  They are launching when this returns true;
+ * on false nothing was claimed.
+ */
+bool
+vibe_work_claim(char **runners, int *free_slots, int count, int max_runs, List **runs)
+{
+	ClaimArg	arg = {runners, free_slots, count, max_runs, NIL};
+	bool		done = vibe_run_verb(VERB_CLAIM, claim_body, &arg);
+
+	*runs = done ? arg.runs : NIL;
+	return done;
+}
+
+typedef struct UnclaimArg
+{
+	int64	   *run_ids;
+	int			count;
+	int64	   *back;
+	int			back_count;
+} UnclaimArg;
+
+static void
+unclaim_body(void *arg, MemoryContext caller)
+{
+	UnclaimArg *unclaim = arg;
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		values[] = {int64_array(unclaim->run_ids, unclaim->count)};
+	bool		isnull;
+
+	call("SELECT * FROM vibe._unclaim_paused($1)", 1, types, values);
+	unclaim->back = MemoryContextAlloc(caller, (SPI_processed + 1) * sizeof(int64));
+	for (uint64 i = 0; i < SPI_processed; i++)
+		unclaim->back[unclaim->back_count++] =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* Which of these claimed runs are not to be started after all? */
+bool
+vibe_work_unclaim_paused(int64 *run_ids, int count, int64 **back, int *back_count)
+{
+	UnclaimArg	arg = {run_ids, count, NULL, 0};
+	bool		done = vibe_run_verb(VERB_UNCLAIM, unclaim_body, &arg);
+
+	*back = arg.back;
+	*back_count = arg.back_count;
+	return done;
+}
+
+typedef struct MarkArg
+{
+	VibeStartedRun *runs;
+	int			count;
+	const char *boot_id;
+	const char *pid_ns;
+} MarkArg;
+
+static void
+mark_body(void *arg, MemoryContext caller)
+{
+	MarkArg    *mark = arg;
+	Oid			types[] = {INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTOID, TEXTOID};
+	Datum		values[5];
+	int64	   *ids = palloc(mark->count * sizeof(int64));
+	int64	   *starts = palloc(mark->count * sizeof(int64));
+	Datum	   *pids = palloc(mark->count * sizeof(Datum));
+
+	for (int i = 0; i < mark->count; i++)
+	{
+		ids[i] = mark->runs[i].run_id;
+		starts[i] = mark->runs[i].pid_start;
+		pids[i] = Int32GetDatum(mark->runs[i].pid);
+	}
+	values[0] = int64_array(ids, mark->count);
+	values[1] = PointerGetDatum(construct_array(pids, mark->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	values[2] = int64_array(starts, mark->count);
+	values[3] = CStringGetTextDatum(mark->boot_id);
+	values[4] = CStringGetTextDatum(mark->pid_ns);
+	call("SELECT vibe._mark_started($1, $2, $3, $4, $5)", 5, types, values);
+}
+
+/* Record which processes the runs have. */
+bool
+vibe_work_mark_started(VibeStartedRun *runs, int count, const char *boot_id, const char *pid_ns)
+{
+	MarkArg		arg = {runs, count, boot_id, pid_ns};
+
+	return vibe_run_verb(VERB_MARK_STARTED, mark_body, &arg);
+}
+
+typedef struct FinishArg
+{
+	VibeFinishItem *items;
+	int			count;
+} FinishArg;
+
+static void
+finish_one(VibeFinishItem *item, MemoryContext caller)
+{
+	Oid			types[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(item->run_id), CStringGetTextDatum(item->record)};
+
+	/* the shim writes ASCII; anything else must not enter as text unchecked */
+	pg_verifymbstr(item->record, strlen(item->record), false);
+	call("SELECT accepted, publish_path FROM vibe._finish_run($1, $2)", 2, types, values);
+	item->publish_path = SPI_processed > 0 ? text_column(SPI_tuptable->vals[0], 2, caller) : NULL;
+	item->finished = true;
+}
+
+/*
+ * Sort an error: is it about this record, or about the moment?  Locks,
+ * resources, cancellation and a missing function pass or are repaired; what
+ * is left will be the same with the same record.
+ */
+static void
+finish_failed(VibeFinishItem *item, ErrorData *error, MemoryContext caller)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	item->finished = false;
+	item->publish_path = NULL;
+	item->unknown = error->sqlerrcode == ERRCODE_VIBE_RUN_NOT_FOUND;
+	item->retry = category == ERRCODE_TRANSACTION_ROLLBACK ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_LOCK_NOT_AVAILABLE) ||
+		category == ERRCODE_INSUFFICIENT_RESOURCES ||
+		category == ERRCODE_OPERATOR_INTERVENTION ||
+		category == ERRCODE_SYSTEM_ERROR ||
+		category == ERRCODE_INVALID_TRANSACTION_STATE ||
+		category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION;
+	item->message = MemoryContextStrdup(caller, error->message ? error->message : "unknown error");
+}
+
+/*
+ * One run in a subtransaction of its own, as plpgsql does for EXCEPTION: if it
+ * fails, the others stand.
+ */
+static void
+finish_guarded(VibeFinishItem *item, MemoryContext caller)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		finish_one(item, caller);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		finish_failed(item, error, caller);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+/*
+ * All tasks first, then one run after the other: a task that ends also locks
+ * its campaign, and nobody who has that may wait for a task.
+ */
+static void
+lock_tasks(FinishArg *finish)
+{
+	Oid			types[] = {INT8ARRAYOID};
+	Datum		values[1];
+	int64	   *ids = palloc(finish->count * sizeof(int64));
+
+	for (int i = 0; i < finish->count; i++)
+		ids[i] = finish->items[i].run_id;
+	values[0] = int64_array(ids, finish->count);
+	call("SELECT vibe._lock_runs($1)", 1, types, values);
+}
+
+static void
+finish_body(void *arg, MemoryContext caller)
+{
+	FinishArg  *finish = arg;
+
+	if (finish->count > 1)
+		lock_tasks(finish);
+	for (int i = 0; i < finish->count; i++)
+	{
+		enable_timeout_after(STATEMENT_TIMEOUT, VIBE_STATEMENT_TIMEOUT_MS);
+		finish_guarded(&finish->items[i], caller);
+	}
+}
+
+/*
+ * Finish runs in one transaction.  Each item says how it went; false if the
+ * transaction as a whole did not commit, so that none of them did.
+ */
+bool
+vibe_work_finish(VibeFinishItem *items, int count)
+{
+	FinishArg	arg = {items, count};
+
+	return vibe_run_verb(VERB_FINISH, finish_body, &arg);
+}
