@@ -1,0 +1,214 @@
+/*
+ * exit_record.c
+ *		The one file that tells the dispatcher how a run ended.
+ *
+ * It is there in full or not at all: temporary name, fsync, rename.  It is
+ * ASCII and limited in size, because the server parses it: of an oversized one
+ * first the tails go, then the result, and that makes the run a bad_result.  On
+ * a full disk a record without tails and result is tried.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "exit_record.h"
+#include "frame.h"
+
+#define RECORD_LIMIT ((size_t) 2 * 1024 * 1024)
+#define RESULT_LIMIT_ASCII ((size_t) 1024 * 1024)
+#define ERROR_LIMIT 4096
+#define SHORT_TAIL ((size_t) 4096)
+#define DUMP_FLAGS (JSON_ENSURE_ASCII | JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+typedef enum Detail
+{
+	DETAIL_FULL,
+	DETAIL_SHORT_TAILS,
+	DETAIL_NO_RESULT,
+	DETAIL_BARE
+} Detail;
+
+static json_t *
+text_or_null(const char *text, size_t limit)
+{
+	json_t	   *value = NULL;
+
+	if (text != NULL)
+		value = json_stringn(text, utf8_cut(text, strlen(text), limit));
+	return value ? value : json_null();
+}
+
+static json_t *
+tail_of(const Capture *capture, Detail detail)
+{
+	size_t		length;
+	size_t		limit = detail == DETAIL_FULL ? TAIL_LIMIT : detail == DETAIL_BARE ? 0 : SHORT_TAIL;
+	const char *tail = capture_tail(capture, limit, &length);
+	json_t	   *value = json_stringn(tail, length);
+
+	return value ? value : json_string("");
+}
+
+static json_t *
+usage_of(const Report *report)
+{
+	json_t	   *usage;
+
+	if (!report->has_usage)
+		return json_null();
+	usage = json_object();
+	for (int i = 0; i < USAGE_COUNTERS; i++)
+		json_object_set_new(usage, usage_counter_names[i], json_integer(report->counters[i]));
+	json_object_set_new(usage, "cost_usd", report->cost >= 0 ? json_real(report->cost) : json_null());
+	json_object_set_new(usage, "model", text_or_null(report->model, ERROR_LIMIT));
+	return usage;
+}
+
+/* "exit code 3" alone helps nobody: the last line of stderr is added. */
+static json_t *
+error_of(const ExitRecord *record)
+{
+	const char *error = record->outcome->error;
+	size_t		length;
+	const char *tail = capture_tail(record->err, 500, &length);
+	size_t		start;
+	char	   *text;
+	json_t	   *value;
+
+	while (length > 0 && (tail[length - 1] == '\n' || tail[length - 1] == '\r'))
+		length--;
+	for (start = length; start > 0 && tail[start - 1] != '\n';)
+		start--;
+	if (error == NULL || length == start || strncmp(record->outcome->name, "cancel", 6) == 0)
+		return text_or_null(error, ERROR_LIMIT);
+	text = text_format("%.*s: %.*s", (int) utf8_cut(error, strlen(error), ERROR_LIMIT - 600), error,
+					   (int) (length - start), tail + start);
+	value = text_or_null(text, ERROR_LIMIT);
+	free(text);
+	return value;
+}
+
+static json_t *
+result_of(const ExitRecord *record)
+{
+	json_t	   *result;
+
+	if (record->report->result == NULL)
+		return json_null();
+	result = json_copy(record->report->result);
+	if (record->output_path != NULL)
+		json_object_set_new(result, "output_path", json_string(record->output_path));
+	return result;
+}
+
+static void
+set_outcome(json_t *document, const ExitRecord *record, bool no_result)
+{
+	const AgentEnd *end = record->end;
+
+	if (no_result && outcome_has_output(record->outcome))
+	{
+		json_object_set_new(document, "outcome", json_string("bad_result"));
+		json_object_set_new(document, "error", json_string("result is too large to be stored"));
+	}
+	else
+	{
+		json_object_set_new(document, "outcome", json_string(record->outcome->name));
+		json_object_set_new(document, "error", error_of(record));
+	}
+	if (record->outcome->permanent)
+		json_object_set_new(document, "permanent", json_true());
+	json_object_set_new(document, "exit_code", end->exit_code >= 0 ? json_integer(end->exit_code) : json_null());
+	json_object_set_new(document, "exit_signal", end->exit_signal ? json_integer(end->exit_signal) : json_null());
+}
+
+static json_t *
+record_build(const ExitRecord *record, Detail detail)
+{
+	const Report *report = record->report;
+	json_t	   *document = json_object();
+	bool		no_result = detail >= DETAIL_NO_RESULT;
+	json_t	   *artifacts = no_result ? NULL : report->artifacts;
+
+	json_object_set_new(document, "protocol", json_integer(PROTOCOL));
+	json_object_set_new(document, "run_id", json_string(record->run_id));
+	set_outcome(document, record, no_result);
+	json_object_set_new(document, "started_at", json_real(record->started_at));
+	json_object_set_new(document, "ended_at", json_real(record->ended_at));
+	json_object_set_new(document, "result", no_result ? json_null() : result_of(record));
+	json_object_set_new(document, "retry_after_s",
+						report->retry && report->retry_after >= 0 ? json_real(report->retry_after) : json_null());
+	json_object_set_new(document, "usage", usage_of(report));
+	json_object_set_new(document, "session", text_or_null(report->session, ERROR_LIMIT));
+	json_object_set_new(document, "artifacts", artifacts ? json_incref(artifacts) : json_array());
+	json_object_set_new(document, "stdout_tail", tail_of(record->out, detail));
+	json_object_set_new(document, "stderr_tail", tail_of(record->err, detail));
+	json_object_set_new(document, "stdout_dropped", json_integer(record->out->dropped));
+	json_object_set_new(document, "stderr_dropped", json_integer(record->err->dropped));
+	json_object_set_new(document, "leftover_processes", json_integer(record->end->leftover));
+	json_object_set_new(document, "staged", json_boolean(record->staged && !no_result));
+	return document;
+}
+
+static bool
+write_all(int fd, const char *bytes, size_t length)
+{
+	while (length > 0)
+	{
+		ssize_t		written = write(fd, bytes, length);
+
+		if (written <= 0)
+			return false;
+		bytes += written;
+		length -= written;
+	}
+	return true;
+}
+
+/*
+ * Puts a file in place, whole and on disk.  The name itself need not be: after
+ * a crash of the machine a run without a record is lost and done again.
+ */
+bool
+file_publish(int dir_fd, const char *name, const char *bytes, size_t length)
+{
+	char		temporary[64];
+	bool		written;
+	int			fd;
+
+	snprintf(temporary, sizeof(temporary), "%s.tmp", name);
+	unlinkat(dir_fd, temporary, 0);
+	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	written = write_all(fd, bytes, length) && fsync(fd) == 0;
+	close(fd);
+	if (written)
+		written = renameat(dir_fd, temporary, dir_fd, name) == 0;
+	if (!written)
+		unlinkat(dir_fd, temporary, 0);
+	return written;
+}
+
+void
+exit_record_write(int dir_fd, const ExitRecord *record)
+{
+	for (Detail detail = DETAIL_FULL; detail <= DETAIL_BARE; detail++)
+	{
+		json_t	   *document = record_build(record, detail);
+		json_t	   *result = json_object_get(document, "result");
+		char	   *text = json_dumps(document, DUMP_FLAGS);
+		size_t		length = text ? strlen(text) : 0;
+		bool		fits = length > 0 && length <= RECORD_LIMIT &&
+		(json_is_null(result) || json_dumpb(result, NULL, 0, DUMP_FLAGS) <= RESULT_LIMIT_ASCII);
+		bool		written = fits && file_publish(dir_fd, "exit", text, length);
+
+		free(text);
+		json_decref(document);
+		if (written)
+			return;
+	}
+}

@@ -1,0 +1,70 @@
+/*
+ * started.c
+ *		Takes a run, or yields.
+ *
+ * Who may start an agent is decided by link() of the name "started": the shim
+ * links its own description to it, an adopter that gives the run up links
+ * another file to the same name.  link() never replaces a name, so exactly one
+ * of them wins; rename() could not decide this.
+ *
+ * The description needs no fsync.  It is of use only to a dispatcher of the
+ * same boot; after a power failure its boot id differs anyway.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "frame.h"
+#include "process.h"
+#include "started.h"
+
+static char *
+describe_self(void)
+{
+	char		boot_id[64] = "";
+	char		pid_ns[64] = "";
+	ProcessStat stat = {0};
+	json_t	   *meta;
+	char	   *text;
+
+	process_boot_id(boot_id, sizeof(boot_id));
+	process_pid_namespace(pid_ns, sizeof(pid_ns));
+	process_stat(getpid(), &stat);
+	meta = json_pack("{s:i, s:I, s:s, s:s, s:i}", "pid", (int) getpid(),
+					 "pid_start", (json_int_t) stat.start, "boot_id", boot_id,
+					 "pid_ns", pid_ns, "protocol", PROTOCOL);
+	text = json_dumps(meta, JSON_COMPACT);
+	json_decref(meta);
+	return text;
+}
+
+/* True: the run is ours.  False: somebody else has it, or the directory is unusable. */
+bool
+run_take(int dir_fd)
+{
+	char		name[32];
+	char	   *text = describe_self();
+	bool		taken = false;
+	int			fd;
+
+	snprintf(name, sizeof(name), "meta.%d", (int) getpid());
+	/* a leftover of a dead process with our pid */
+	unlinkat(dir_fd, name, 0);
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && text != NULL)
+	{
+		ssize_t		length = strlen(text);
+
+		taken = write(fd, text, length) == length && linkat(dir_fd, name, dir_fd, "started", 0) == 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	unlinkat(dir_fd, name, 0);
+	free(text);
+	return taken;
+}

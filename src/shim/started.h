@@ -1,0 +1,8 @@
+#ifndef SHIM_STARTED_H
+#define SHIM_STARTED_H
+
+#include <stdbool.h>
+
+extern bool run_take(int dir_fd);
+
+#endif
