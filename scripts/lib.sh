@@ -1,0 +1,69 @@
+# Helpers of the scripts beside this file; read with `. scripts/lib.sh` from the top of the tree.
+# shellcheck shell=sh
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+
+# Runs a command as root; a person who is not root needs sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "root is needed for: $* (no sudo found)"
+    fi
+}
+
+# The user who owns the throw-away cluster: initdb refuses root.
+server_user() {
+    if [ "$(id -u)" = 0 ]; then echo postgres; else id -un; fi
+}
+
+# Runs a command as that user, in a directory that everybody may read.
+as_server_user() (
+    cd / || exit
+    if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+)
+
+# The major version to work with: PGVERSION, else the newest one whose server headers are
+# installed, else what this distribution's "postgresql" package stands for.
+pg_version() {
+    if [ -n "${PGVERSION:-}" ]; then
+        echo "$PGVERSION"
+        return
+    fi
+    for dir in $(printf "%s\n" /usr/include/postgresql/*/server | sort -rV); do
+        [ -d "$dir" ] || continue
+        dir=${dir%/server}
+        echo "${dir##*/}"
+        return
+    done
+    apt-cache show postgresql 2>/dev/null |
+        sed -n 's/^Depends:.* postgresql-\([0-9][0-9]*\).*/\1/p' | head -n 1
+}
+
+# The pg_config of that version.
+pg_config_path() {
+    echo "${PG_CONFIG:-/usr/lib/postgresql/$(pg_version)/bin/pg_config}"
+}
+
+# Copies the tree to a directory, without what a build or a test run left in it.
+copy_tree() {
+    mkdir -p "$1"
+    tar -cf - --exclude=./.git --exclude=./demo-out --exclude=./dist --exclude=./tmp_check --exclude=./results \
+        --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./src/shim/vibe_shim . |
+        tar -C "$1" -xf -
+    version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" vibe_orchestrator.control)
+    rm -f "$1/sql/vibe_orchestrator--$version.sql"
+}
+
+# Ends what agents left running: processes whose environment names a run below a directory.
+# A supervisor outlives its server on purpose (vibe_orchestrator.orphan_grace); here nobody waits.
+end_agents_below() {
+    for process in /proc/[0-9]*; do
+        if grep -qszE "^VIBE_(RUN_DIR|WORKSPACE)=$1/" "$process/environ"; then
+            kill -KILL "${process#/proc/}" 2>/dev/null || true
+        fi
+    done
+}
