@@ -1,0 +1,137 @@
+-- A thousand random calls, many of them at the wrong moment, on pipelines with branches, gates and steps
+-- without agents. After each call the tables must agree with each other, and no call may fail with an error that
+-- is not of class VB. In the end everything that still waits is helped along until every task has ended.
+BEGIN;
+SELECT plan(3);
+
+SELECT setseed(0.42) \g /dev/null
+SELECT t.setting('retry_base', '1s') \g /dev/null
+SELECT t.now('2030-01-01 12:00+00') \g /dev/null
+
+CREATE VIEW t.broken AS
+    SELECT 'an open task has no work' AS rule, x.id AS about FROM vibe.tasks x
+     WHERE x.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = x.id)
+    UNION ALL
+    SELECT 'a task that has ended has work', w.task_id FROM vibe.work w JOIN vibe.tasks x ON x.id = w.task_id WHERE x.ended_at IS NOT NULL
+    UNION ALL
+    SELECT 'a task is final and open, or ended and not final', x.id FROM vibe.tasks x JOIN vibe.task_statuses s USING (status) WHERE s.is_final <> (x.ended_at IS NOT NULL)
+    UNION ALL
+    SELECT 'work is held by a run that is closed, or of something else', w.task_id FROM vibe.work w JOIN vibe.runs r ON r.id = w.run_id
+     WHERE r.closed_at IS NOT NULL OR (r.task_id, r.branch, r.step, r.agent_name) IS DISTINCT FROM (w.task_id, w.branch, w.step, w.agent_name)
+    UNION ALL
+    SELECT 'an open run holds no work', r.id FROM vibe.runs r WHERE r.closed_at IS NULL AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.run_id = r.id)
+    UNION ALL
+    SELECT 'the task is at another step than its main line', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = '' WHERE x.step IS DISTINCT FROM w.step
+    UNION ALL
+    SELECT 'a blocked task does not wait for a person', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = ''
+     WHERE (x.status = 'blocked') <> (w.waiting_for IS NOT DISTINCT FROM 'person')
+    UNION ALL
+    SELECT 'the main line waits for branches that are not there', w.task_id FROM vibe.work w WHERE w.waiting_for = 'branches'
+       AND NOT EXISTS (SELECT 1 FROM vibe.work b WHERE b.task_id = w.task_id AND b.branch <> '')
+    UNION ALL
+    SELECT 'the main line is past its convergence before the branches', w.task_id FROM vibe.work w JOIN vibe.tasks x ON x.id = w.task_id JOIN vibe.pipeline_versions v ON v.id = x.pipeline_version_id
+     WHERE w.branch = '' AND w.step >= v.convergence_step AND w.waiting_for IS DISTINCT FROM 'branches'
+       AND EXISTS (SELECT 1 FROM vibe.work b JOIN vibe.pipeline_steps s ON s.pipeline_version_id = v.id AND s.branch = b.branch
+                    WHERE b.task_id = w.task_id AND b.branch <> '' AND s.trigger_after_step < w.step)
+    UNION ALL
+    SELECT 'a task is completed without a step or branch', x.id FROM vibe.tasks x JOIN vibe.pipeline_steps s USING (pipeline_version_id)
+     WHERE x.status = 'completed' AND s.agent_name IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = s.branch AND r.step = s.step AND r.outcome = 'done' AND NOT r.superseded)
+    UNION ALL
+    SELECT 'a step counts twice', r.task_id FROM vibe.runs r WHERE r.outcome = 'done' AND NOT r.superseded GROUP BY r.task_id, r.branch, r.step HAVING count(*) > 1
+    UNION ALL
+    SELECT 'a campaign is over with open tasks, or not over without', c.id FROM vibe.campaigns c
+     WHERE c.activated_at IS NOT NULL AND (c.ended_at IS NULL) <> EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.campaign_id = c.id AND x.ended_at IS NULL);
+
+CREATE TABLE t.tokens (run_id bigint, task_id bigint, branch text, agent text, token text);
+
+CREATE FUNCTION t.one_of(VARIADIC words text[]) RETURNS text LANGUAGE sql AS $$ SELECT words[1 + floor(random() * cardinality(words))::int] $$;
+
+-- One random call; NULL, or the error when it is none of ours.
+CREATE FUNCTION t.random_call(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    task bigint := (SELECT id FROM vibe.tasks ORDER BY random() LIMIT 1);
+    campaign bigint := (SELECT id FROM vibe.campaigns ORDER BY random() LIMIT 1);
+    run bigint := (SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher' ORDER BY random() LIMIT 1);
+    item vibe.work;
+    known t.tokens;
+BEGIN
+    SELECT * INTO item FROM vibe.work ORDER BY random() LIMIT 1;
+    SELECT * INTO known FROM t.tokens ORDER BY run_id DESC OFFSET floor(random() ^ 3 * (SELECT count(*) FROM t.tokens))::int LIMIT 1;
+    CASE call
+        WHEN 'acquire' THEN INSERT INTO t.tokens SELECT l.run_id, item.task_id, item.branch, item.agent_name, l.lock_token
+            FROM vibe.acquire_lock(item.task_id, item.agent_name, item.branch) l WHERE l.acquired;
+        WHEN 'claim' THEN INSERT INTO t.tokens SELECT c.run_id, (c.run ->> 'task_id')::bigint, c.run ->> 'branch', c.run ->> 'agent', c.run ->> 'token'
+            FROM vibe._claim_runs('{default}', ARRAY[1 + floor(random() * 3)::int], 3) c;
+        WHEN 'finish' THEN PERFORM t.finish(run, t.one_of('done', 'done', 'done', 'revise', 'failed', 'lost', 'blocked', 'killed', 'nonsense'), jsonb_build_object('result', jsonb_build_object('score', floor(random() * 105))));
+        WHEN 'complete' THEN PERFORM vibe.complete_step(known.task_id, known.agent, known.token, branch => known.branch);
+        WHEN 'operate' THEN PERFORM vibe.complete_step(item.task_id, item.agent_name, branch => item.branch);
+        WHEN 'fail' THEN PERFORM vibe.fail_step(known.run_id, known.token, t.one_of('failed', 'failed', 'rate_limited', 'blocked', 'lost', 'auth'));
+        WHEN 'release' THEN PERFORM vibe.release_lock(known.task_id, known.agent, known.token, known.branch);
+        WHEN 'renew' THEN PERFORM vibe.renew_lock(known.run_id, known.token);
+        WHEN 'retry' THEN PERFORM vibe.retry_step(item.task_id, item.branch);
+        WHEN 'approve' THEN PERFORM vibe.approve_step(item.task_id, branch => item.branch);
+        WHEN 'revise' THEN PERFORM vibe.request_revision(task, 'again', CASE WHEN random() < 0.5 THEN floor(random() * 5)::int END);
+        WHEN 'cancel_run' THEN PERFORM vibe.cancel_run(known.run_id);
+        WHEN 'cancel_task' THEN PERFORM vibe.cancel_task(task);
+        WHEN 'pause' THEN PERFORM vibe.pause_campaign(campaign, random() < 0.5);
+        WHEN 'resume' THEN PERFORM vibe.resume_campaign(campaign);
+        WHEN 'generate' THEN PERFORM vibe.generate_tasks(campaign, 1);
+        WHEN 'unclaim' THEN PERFORM vibe._unclaim_paused(ARRAY(SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher'));
+        WHEN 'promote' THEN PERFORM vibe._promote_due();
+        WHEN 'sweep' THEN PERFORM vibe.sweep();
+        WHEN 'wait' THEN PERFORM t.now((vibe.clock() + interval '3 minutes' * random() ^ 2)::text);
+        WHEN 'take_over' THEN PERFORM vibe.take_over();
+        WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign);
+    END CASE;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE WHEN SQLSTATE NOT LIKE 'VB%' THEN call || ': ' || SQLSTATE || ' ' || SQLERRM END;
+END
+$$;
+
+CREATE FUNCTION t.walk(calls integer) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    call text;
+    said text;
+BEGIN
+    FOR n IN 1 .. calls LOOP
+        call := t.one_of('acquire', 'acquire', 'claim', 'claim', 'claim', 'finish', 'finish', 'finish', 'complete', 'complete', 'complete', 'operate', 'operate', 'fail', 'release', 'renew',
+            'retry', 'retry', 'approve', 'approve', 'approve', 'revise', 'cancel_run', 'pause', 'resume', 'resume', 'unclaim', 'promote', 'promote', 'sweep', 'wait', 'wait', 'status',
+            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over') ELSE 'wait' END);
+        said := coalesce(t.random_call(call), (SELECT string_agg(call || ': ' || rule || ' ' || about, '; ') FROM t.broken));
+        IF said IS NOT NULL THEN
+            RETURN NEXT format('call %s, %s', n, said);
+            RETURN;
+        END IF;
+    END LOOP;
+END
+$$;
+
+SELECT t.campaign(t.pipeline(4, jsonb_build_object('convergence_step', 3, 'parallel_branches', jsonb_build_array(t.branch('gated', 1, '{"gate": "human"}'), t.branch('last', 2), t.branch('first', 0))),
+           '{"1": {"output_dir": "research", "max_attempts": 2}, "2": {"agent": null}, "3": {"gate": "human", "output_dir": "drafts"}}'), 4, max_revisions => 5),
+       t.campaign(t.pipeline(3, jsonb_build_object('convergence_step', 2, 'parallel_branches', jsonb_build_array(t.branch('a', 1))), '{"2": {"agent": null, "gate": "human"}}'), 4, max_revisions => 5),
+       t.campaign(t.pipeline(2, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('tail', 2), t.branch('side', 1)))), 4, max_revisions => 5) \g /dev/null
+SELECT is_empty('SELECT * FROM t.walk(1000)', 'a thousand calls');
+
+-- Nothing is stuck for good: help and patience end every task.
+CREATE FUNCTION t.help() RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM vibe.resume_campaign(id) FROM vibe.campaigns WHERE status = 'paused';
+    FOR n IN 1 .. 60 LOOP
+        EXIT WHEN NOT EXISTS (SELECT 1 FROM vibe.work);
+        PERFORM t.now((vibe.clock() + interval '1 hour')::text);
+        PERFORM vibe.sweep();
+        PERFORM t.finish(id, 'done') FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher';
+        PERFORM vibe.retry_step(task_id, branch) FROM vibe.work WHERE waiting_for = 'person';
+        PERFORM t.finish(r, 'done') FROM t.claim(50) r;
+        PERFORM vibe.approve_step(task_id, branch => branch) FROM (SELECT task_id, branch FROM vibe.work WHERE waiting_for = 'approval') w;
+        RETURN QUERY SELECT rule || ' ' || about FROM t.broken;
+    END LOOP;
+END
+$$;
+SELECT is_empty('SELECT * FROM t.help()', 'all agree, every time');
+SELECT is_empty('SELECT task_id, branch, step, state, waiting_for FROM vibe.work', 'every task ends');
+
+SELECT * FROM finish();
+ROLLBACK;
