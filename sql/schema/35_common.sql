@@ -29,6 +29,34 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._actor() IS 'Who calls, also behind SET ROLE and inside SECURITY DEFINER code.';
 
+CREATE FUNCTION vibe._may(role_name text)
+    RETURNS boolean
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT pg_has_role(vibe._actor()::name, role_name::name, 'USAGE');
+END;
+COMMENT ON FUNCTION vibe._may(text) IS 'Whether the caller has the rights of a role, such as vibe_operator; a superuser has all.';
+
+CREATE FUNCTION vibe._require_operator(argument text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT vibe._may('vibe_operator') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB060',
+            MESSAGE = 'only an operator may do this',
+            DETAIL = format('Role "%s" left argument "%s" out.', vibe._actor(), argument),
+            HINT = format('Give the run''s own "%s", or call as a member of vibe_operator.', argument);
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._require_operator(text) IS 'Raises VB060 for a caller who leaves out what only an operator may leave out.';
+
 CREATE FUNCTION vibe._invalid_argument(argument text, given text, rule text)
     RETURNS text
     LANGUAGE plpgsql

@@ -13,6 +13,7 @@ COMMENT ON TYPE vibe.agent_info IS 'An agent, as functions return it.';
 CREATE FUNCTION vibe.create_project(slug text, name text, description text DEFAULT NULL, root_path text DEFAULT NULL)
     RETURNS SETOF vibe.project_info
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -93,6 +94,7 @@ CREATE FUNCTION vibe.register_agent(
 )
     RETURNS SETOF vibe.agent_info
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

@@ -221,6 +221,7 @@ COMMENT ON TYPE vibe.pipeline_info IS 'A pipeline with the number and size of it
 CREATE FUNCTION vibe.create_pipeline(slug text, name text, definition jsonb, description text DEFAULT NULL)
     RETURNS SETOF vibe.pipeline_info
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

@@ -14,6 +14,7 @@ CREATE FUNCTION vibe.create_campaign(
 )
     RETURNS SETOF vibe.campaign_info
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -165,6 +166,7 @@ COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 
 CREATE FUNCTION vibe.activate_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text, tasks_created bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -198,6 +200,7 @@ COMMENT ON FUNCTION vibe.activate_campaign(bigint) IS 'planning or paused → ac
 CREATE FUNCTION vibe.generate_tasks(campaign_id bigint, how_many integer)
     RETURNS TABLE (tasks_created bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -245,6 +248,7 @@ COMMENT ON FUNCTION vibe._campaign_not_active(vibe.campaigns) IS 'Raises VB021 w
 CREATE FUNCTION vibe.pause_campaign(id bigint, stop_running boolean DEFAULT false)
     RETURNS TABLE (campaign_id bigint, status text, runs_stopped bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -282,6 +286,7 @@ COMMENT ON FUNCTION vibe.pause_campaign(bigint, boolean) IS 'active → paused: 
 CREATE FUNCTION vibe.resume_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -342,6 +347,7 @@ COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campa
 CREATE FUNCTION vibe.check_campaign_completion(id bigint)
     RETURNS boolean
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -356,6 +362,7 @@ COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campa
 CREATE FUNCTION vibe.complete_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -392,6 +399,7 @@ COMMENT ON FUNCTION vibe.complete_campaign(bigint) IS 'Marks a campaign complete
 CREATE FUNCTION vibe.cancel_campaign(id bigint, reason text DEFAULT NULL)
     RETURNS TABLE (campaign_id bigint, status text, tasks_cancelled bigint, runs_stopped bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

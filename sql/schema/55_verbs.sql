@@ -44,6 +44,7 @@ DECLARE
     run vibe.runs;
 BEGIN
     IF lock_token IS NULL THEN
+        PERFORM vibe._require_operator('lock_token');
         SELECT r.* INTO run FROM vibe.work w JOIN vibe.runs r ON r.id = w.run_id
          WHERE w.task_id = _run_of.task_id AND w.branch = _run_of.branch;
         IF NOT FOUND THEN
@@ -73,7 +74,7 @@ BEGIN
     RETURN run;
 END
 $$;
-COMMENT ON FUNCTION vibe._run_of(bigint, text, text, text) IS 'The run that a write is for. Raises VB011 (stale or foreign token), VB012 (another agent''s), VB013 (no live lock).';
+COMMENT ON FUNCTION vibe._run_of(bigint, text, text, text) IS 'The run that a write is for. Raises VB011 (stale or foreign token), VB012 (another agent''s), VB013 (no live lock), VB060 (an agent without its token).';
 
 CREATE FUNCTION vibe._wrong_agent(given text, right_one text)
     RETURNS text
@@ -147,6 +148,7 @@ COMMENT ON FUNCTION vibe._why_not(vibe.tasks, vibe.work, vibe.runs, timestamptz)
 CREATE FUNCTION vibe.acquire_lock(task_id bigint, agent_name text, branch text DEFAULT '')
     RETURNS TABLE (acquired boolean, reason text, locked_by text, run_id bigint, lock_token text, lease_expires_at timestamptz)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -226,6 +228,7 @@ COMMENT ON FUNCTION vibe._run_by_token(bigint, text) IS 'The open run of that id
 CREATE FUNCTION vibe.renew_lock(run_id bigint, lock_token text)
     RETURNS TABLE (renewed boolean, lease_expires_at timestamptz)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -244,6 +247,7 @@ COMMENT ON FUNCTION vibe.renew_lock(bigint, text) IS 'Heartbeat of a hand-held r
 CREATE FUNCTION vibe.release_lock(task_id bigint, agent_name text, lock_token text, branch text DEFAULT '')
     RETURNS TABLE (released boolean, run_id bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -260,7 +264,7 @@ BEGIN
     RETURN QUERY SELECT true, run.id;
 END
 $$;
-COMMENT ON FUNCTION vibe.release_lock(bigint, text, text, text) IS 'Gives a step back: it is ready again, no attempt is used. Only its holder may; an operator may leave the token out (NULL). Locks the task row. Raises VB003, VB011, VB012, VB013, VB022.';
+COMMENT ON FUNCTION vibe.release_lock(bigint, text, text, text) IS 'Gives a step back: it is ready again, no attempt is used. Only its holder may; an operator may leave the token out (NULL). Locks the task row. Raises VB003, VB011, VB012, VB013, VB022, VB060 (an agent without its token).';
 
 CREATE FUNCTION vibe._check_result(quality_score numeric, output_path text)
     RETURNS boolean
@@ -317,6 +321,7 @@ CREATE FUNCTION vibe.complete_step(
 )
     RETURNS TABLE (completed boolean, next_step integer, next_agent text, task_status text, task_completed boolean)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -335,13 +340,14 @@ BEGIN
         reply ->> 'task_status', (reply ->> 'task_completed')::boolean;
 END
 $$;
-COMMENT ON FUNCTION vibe.complete_step(bigint, text, text, jsonb, numeric, text, text, text) IS 'Records a step''s result and moves the task on: next step, branches or the end, all in the caller''s transaction. Repeated with the same token it returns the first answer and changes nothing. An operator may leave the token out. Locks the task row, at the task''s end also the campaign row. Raises VB003, VB004, VB011 (stale or foreign token), VB012 (wrong agent), VB013 (no live lock), VB020, VB022, VB030.';
+COMMENT ON FUNCTION vibe.complete_step(bigint, text, text, jsonb, numeric, text, text, text) IS 'Records a step''s result and moves the task on: next step, branches or the end, all in the caller''s transaction. Repeated with the same token it returns the first answer and changes nothing. An operator may leave the token out. Locks the task row, at the task''s end also the campaign row. Raises VB003, VB004, VB011 (stale or foreign token), VB012 (wrong agent), VB013 (no live lock), VB020, VB022, VB030, VB060 (an agent without its token).';
 
 CREATE FUNCTION vibe.fail_step(
     run_id bigint, lock_token text, outcome text DEFAULT 'failed', error text DEFAULT NULL, retry_after interval DEFAULT NULL
 )
     RETURNS TABLE (waiting_for text, ready_at timestamptz)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -384,6 +390,7 @@ COMMENT ON FUNCTION vibe._step_not_found(bigint, text, integer, text) IS 'Raises
 CREATE FUNCTION vibe.retry_step(task_id bigint, branch text DEFAULT '', note text DEFAULT NULL)
     RETURNS TABLE (step integer, agent_name text, task_status text)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -431,6 +438,7 @@ COMMENT ON FUNCTION vibe.retry_step(bigint, text, text) IS 'Makes a step that wa
 CREATE FUNCTION vibe.approve_step(task_id bigint, run_id bigint DEFAULT NULL, branch text DEFAULT '', note text DEFAULT NULL)
     RETURNS TABLE (next_step integer, next_agent text, task_status text, task_completed boolean)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -504,6 +512,7 @@ CREATE FUNCTION vibe.request_revision(
 )
     RETURNS TABLE (next_step integer, next_agent text, revision_count integer, task_status text)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -519,6 +528,9 @@ BEGIN
         PERFORM vibe._invalid_argument('notes', request_revision.notes, 'Say what is to be done better.');
     ELSIF coalesce(request_revision.branch, '') <> '' THEN
         PERFORM vibe._invalid_argument('branch', request_revision.branch, 'Only the main line goes back to an earlier step; use branch => ''''.');
+    END IF;
+    IF request_revision.lock_token IS NULL THEN
+        PERFORM vibe._require_operator('lock_token');
     END IF;
     task := vibe._lock_task(request_revision.task_id);
     IF request_revision.lock_token IS NOT NULL THEN
@@ -547,7 +559,7 @@ BEGIN
         CASE WHEN rewound.is_blocked THEN 'blocked' ELSE 'revision_needed' END;
 END
 $$;
-COMMENT ON FUNCTION vibe.request_revision(bigint, text, integer, text, text, text) IS 'Sends a task back to an earlier step with notes: what was made from there on is superseded, what runs there is stopped, the round is counted, and over the campaign''s max_revisions the task is blocked for a person. An agent gives its token, an operator none; without target_step the nearest earlier step with an agent. Locks the task row. Raises VB003, VB007, VB011, VB012, VB020 (cancelled), VB021 (campaign ended), VB022, VB030.';
+COMMENT ON FUNCTION vibe.request_revision(bigint, text, integer, text, text, text) IS 'Sends a task back to an earlier step with notes: what was made from there on is superseded, what runs there is stopped, the round is counted, and over the campaign''s max_revisions the task is blocked for a person. An agent gives its token, an operator none; without target_step the nearest earlier step with an agent. Locks the task row. Raises VB003, VB007, VB011, VB012, VB020 (cancelled), VB021 (campaign ended), VB022, VB030, VB060 (an agent without its token).';
 
 CREATE FUNCTION vibe._check_revisable(task vibe.tasks)
     RETURNS boolean
@@ -601,6 +613,7 @@ COMMENT ON FUNCTION vibe._revise(vibe.tasks, vibe.runs, integer, text, text, num
 CREATE FUNCTION vibe.cancel_task(id bigint, reason text DEFAULT NULL)
     RETURNS TABLE (task_id bigint, status text, runs_stopped bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -630,6 +643,7 @@ COMMENT ON FUNCTION vibe.cancel_task(bigint, text) IS 'Gives a task up: its work
 CREATE FUNCTION vibe.cancel_run(run_id bigint, reason text DEFAULT NULL)
     RETURNS TABLE (cancelled boolean)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

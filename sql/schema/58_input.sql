@@ -194,6 +194,7 @@ COMMENT ON FUNCTION vibe._traceparent(bigint, bigint) IS 'W3C trace context of a
 CREATE FUNCTION vibe.get_run_input(run_id bigint, lock_token text)
     RETURNS jsonb
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

@@ -150,6 +150,7 @@ CREATE FUNCTION vibe.sweep()
     RETURNS TABLE (swept boolean, stale_locks_released bigint, dispatched_runs_lost bigint, back_offs_ended bigint,
                    orphans_dispatched bigint, campaigns_completed bigint)
     LANGUAGE plpgsql
+    SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column

@@ -1,6 +1,60 @@
--- Who may call what: nobody but the owner, until somebody is granted it.
+-- Who may call what: all grants of the extension, and nowhere else.
+--
+--   vibe_viewer    reads: every table, every function that only reads
+--   vibe_operator  runs the business; may all that a viewer may
+--   vibe_admin     agents, providers, services, limits; may all that an operator may
+--   vibe_agent     only functions that check the token of a run; reads nothing
+--
+-- A function that writes runs with its owner's rights (SECURITY DEFINER), because none of the roles may write a
+-- table: what it may do is what the function does. A function that only reads runs with its caller's. What stands
+-- in no list below is for superusers.
 
 REVOKE ALL ON SCHEMA vibe FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA vibe FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA vibe FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vibe FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA vibe TO vibe_viewer, vibe_agent;
+GRANT SELECT ON ALL TABLES IN SCHEMA vibe TO vibe_viewer;
+
+-- What cannot write is the viewer's, internal helpers included: reading functions call them with his rights.
+DO $viewer$
+DECLARE
+    reads pg_catalog.regprocedure;
+BEGIN
+    FOR reads IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'vibe'::pg_catalog.regnamespace AND p.provolatile <> 'v' AND p.prokind = 'f'
+           AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO vibe_viewer', reads);
+    END LOOP;
+END
+$viewer$;
+GRANT EXECUTE ON FUNCTION
+    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid, vibe._invalid_argument
+TO vibe_viewer;
+
+-- Campaigns
+GRANT EXECUTE ON FUNCTION
+    vibe.create_project, vibe.create_campaign, vibe.activate_campaign, vibe.generate_tasks, vibe.pause_campaign,
+    vibe.resume_campaign, vibe.complete_campaign, vibe.cancel_campaign, vibe.check_campaign_completion
+TO vibe_operator;
+
+-- Pipelines
+GRANT EXECUTE ON FUNCTION vibe.create_pipeline TO vibe_operator;
+
+-- Agents
+GRANT EXECUTE ON FUNCTION vibe.register_agent TO vibe_admin;
+
+-- Steps
+GRANT EXECUTE ON FUNCTION
+    vibe.acquire_lock, vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.retry_step,
+    vibe.approve_step, vibe.request_revision, vibe.cancel_task, vibe.cancel_run, vibe.get_run_input
+TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.request_revision, vibe.get_run_input
+TO vibe_agent;
+
+-- Safety net
+GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;

@@ -13,6 +13,12 @@ CREATE SCHEMA elsewhere;
 CREATE EXTENSION vibe_orchestrator SCHEMA elsewhere;
 DROP SCHEMA elsewhere;
 
+-- A role that somebody can log in as is not taken for one of ours: VB061.
+CREATE ROLE vibe_agent LOGIN;
+CREATE EXTENSION vibe_orchestrator;
+\echo :SQLSTATE
+ALTER ROLE vibe_agent NOLOGIN;
+
 CREATE TEMP TABLE before AS
     SELECT c.oid::regclass::text AS object FROM pg_class c WHERE c.relpersistence <> 't'
     UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
