@@ -35,10 +35,43 @@
 #define MAX_BATCH 64			/* claims per turn: agents end meanwhile */
 #define MAX_NAME_LENGTH 256
 
+static bool count_slots(VibeRunnerSet *set, int total, VibeSlots *slots);
 static bool find_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
 static char *launch_record(const char *run, VibeRunner *runner, List *argv,
 						   const char *own, const char *main);
 static bool start_one(VibeRun *run, VibeRunner *runner, char **problem);
+
+/*
+ * The usable runners and their free slots.  One without a free slot stays in:
+ * another may stand in for it while its provider is paused.
+ */
+static bool
+count_slots(VibeRunnerSet *set, int total, VibeSlots *slots)
+{
+	int			size = list_length(set->runners);
+	bool		any = false;
+	ListCell   *cell;
+
+	slots->count = 0;
+	slots->runners = palloc(size * sizeof(char *));
+	slots->free = palloc(size * sizeof(int));
+	slots->providers = palloc(size * sizeof(char *));
+	slots->fallbacks = palloc(size * sizeof(char *));
+	foreach(cell, set->runners)
+	{
+		VibeRunner *runner = lfirst(cell);
+		int			open = runner->max_parallel - vibe_run_count_of_runner(runner->name);
+
+		if (runner->problem != NULL)
+			continue;
+		slots->runners[slots->count] = runner->name;
+		slots->free[slots->count] = Max(0, Min(open, total));
+		slots->providers[slots->count] = runner->provider;
+		slots->fallbacks[slots->count++] = runner->fallback;
+		any = any || open > 0;
+	}
+	return any;
+}
 
 /*
  * Claim as many runs as there are free slots; true if there may be more.
@@ -47,27 +80,13 @@ bool
 vibe_launch_claim(VibeRunnerSet *set)
 {
 	int			total = Min(vibe_max_runs - vibe_run_count_occupied(), MAX_BATCH);
-	int			size = list_length(set->runners);
-	char	  **names = palloc(size * sizeof(char *));
-	int		   *slots = palloc(size * sizeof(int));
-	int			count = 0;
+	VibeSlots	slots;
 	List	   *claimed;
 	ListCell   *cell;
+	bool		more;
 
-	foreach(cell, set->runners)
-	{
-		VibeRunner *runner = lfirst(cell);
-		int			open;
-
-		if (runner->problem != NULL)
-			continue;
-		open = runner->max_parallel - vibe_run_count_of_runner(runner->name);
-		if (open <= 0)
-			continue;
-		names[count] = runner->name;
-		slots[count++] = Min(open, total);
-	}
-	if (total <= 0 || count == 0 || !vibe_work_claim(names, slots, count, total, &claimed))
+	if (total <= 0 || !count_slots(set, total, &slots) ||
+		!vibe_work_claim(&slots, total, &claimed, &more))
 		return false;
 
 	foreach(cell, claimed)
@@ -83,7 +102,7 @@ vibe_launch_claim(VibeRunnerSet *set)
 			(void) vibe_json_peek_int64(claim->run, strlen(claim->run), "task_id", &run->task_id);
 		}
 	}
-	return list_length(claimed) == MAX_BATCH;
+	return more || list_length(claimed) == MAX_BATCH;
 }
 
 /* Where the run works, and where its task's main line does. */

@@ -29,7 +29,7 @@
 #include "utils/tuplestore.h"
 
 #define MAX_MODEL_LENGTH 100
-#define RUNNER_COLUMNS 7
+#define RUNNER_COLUMNS 9
 
 static bool is_uuid(const char *text);
 static bool is_model(const char *text);
@@ -243,9 +243,15 @@ vibe_runners(PG_FUNCTION_ARGS)
 		values[4] = text_datum(prefix.data);
 		nulls[4] = runner->prefix == NIL;
 		values[5] = Int32GetDatum(runner->max_parallel);
-		nulls[6] = runner->problem == NULL;
+		nulls[6] = runner->provider == NULL;
 		if (!nulls[6])
-			values[6] = text_datum(runner->problem);
+			values[6] = text_datum(runner->provider);
+		nulls[7] = runner->fallback == NULL;
+		if (!nulls[7])
+			values[7] = text_datum(runner->fallback);
+		nulls[8] = runner->problem == NULL;
+		if (!nulls[8])
+			values[8] = text_datum(runner->problem);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -65,6 +65,8 @@ static bool split_words(Parser *parser, const char *text, List **words);
 static bool parse_pairs(Parser *parser, const char *key, List *words, char separator, List **pairs);
 static bool parse_int(const char *text, bool size, int64 min, int64 max, int64 *value);
 static bool parse_line(Parser *parser, char *line);
+static bool is_plain_name(const char *text);
+static bool check_fallbacks(Parser *parser);
 static bool begin_block(Parser *parser, const char *line);
 static bool end_block(Parser *parser);
 static bool key_kind(Parser *parser, const char *key, List *words);
@@ -78,6 +80,8 @@ static bool key_path(Parser *parser, const char *key, List *words);
 static bool key_max_parallel(Parser *parser, const char *key, List *words);
 static bool key_limits(Parser *parser, const char *key, List *words);
 static bool key_workspace_root(Parser *parser, const char *key, List *words);
+static bool key_provider(Parser *parser, const char *key, List *words);
+static bool key_fallback(Parser *parser, const char *key, List *words);
 
 static const KeyRule key_rules[] = {
 	{"kind", key_kind, true},
@@ -91,6 +95,8 @@ static const KeyRule key_rules[] = {
 	{"max_parallel", key_max_parallel, true},
 	{"limits", key_limits, false},
 	{"workspace_root", key_workspace_root, true},
+	{"provider", key_provider, true},
+	{"fallback", key_fallback, true},
 };
 
 /* in the order of VibeLimit */
@@ -393,6 +399,57 @@ key_workspace_root(Parser *parser, const char *key, List *words)
 	return true;
 }
 
+/* Letters, digits, "_" and "-", not beginning with one of the latter two. */
+static bool
+is_plain_name(const char *text)
+{
+	size_t		length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return length > 0 && length < NAMEDATALEN && text[length] == '\0' && strchr("_-", text[0]) == NULL;
+}
+
+static bool
+key_provider(Parser *parser, const char *key, List *words)
+{
+	parser->runner->provider = linitial(words);
+	if (!is_plain_name(parser->runner->provider))
+		return fail(parser, "provider must be a name of letters, digits, \"_\" and \"-\"");
+	return true;
+}
+
+/* Whether there is such a runner is known at the end of the file. */
+static bool
+key_fallback(Parser *parser, const char *key, List *words)
+{
+	parser->runner->fallback = linitial(words);
+	return true;
+}
+
+/* Each fallback names another runner, and that runner's provider is another one. */
+static bool
+check_fallbacks(Parser *parser)
+{
+	ListCell   *cell;
+
+	foreach(cell, parser->set->runners)
+	{
+		VibeRunner *runner = lfirst(cell);
+		VibeRunner *other;
+
+		if (runner->fallback == NULL)
+			continue;
+		parser->line = runner->line;
+		other = vibe_runner_find(parser->set, runner->fallback);
+		if (other == NULL)
+			return fail(parser, "fallback \"%s\" of runner \"%s\" is no runner", runner->fallback, runner->name);
+		if (runner->provider == NULL)
+			return fail(parser, "runner \"%s\" has a fallback but no provider that could be paused", runner->name);
+		if (other->provider != NULL && strcmp(other->provider, runner->provider) == 0)
+			return fail(parser, "fallback \"%s\" of runner \"%s\" has the same provider", runner->fallback, runner->name);
+	}
+	return true;
+}
+
 /* "[name]": finish the block before, begin a new one. */
 static bool
 begin_block(Parser *parser, const char *line)
@@ -527,7 +584,7 @@ vibe_runner_file_read(const char *path, char **problem)
 		good = parse_line(&parser, text);
 		text = end != NULL ? end + 1 : NULL;
 	}
-	good = good && end_block(&parser);
+	good = good && end_block(&parser) && check_fallbacks(&parser);
 	if (good && parser.set->runners == NIL)
 	{
 		reason = pstrdup("names no runner");

@@ -43,6 +43,8 @@ typedef struct VibeRunner
 	List	   *secret_env;		/* of VibePair *: name, file */
 	char	   *path;
 	char	   *workspace_root; /* or NULL */
+	char	   *provider;		/* whose rate limits its runs share, or NULL */
+	char	   *fallback;		/* runner that stands in while the provider is paused, or NULL */
 	int			max_parallel;
 	int64		limits[LIMIT_COUNT];
 	const char *problem;		/* why it cannot be used, or NULL */

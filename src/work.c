@@ -53,6 +53,7 @@ static SPIPlanPtr prepared(const char *sql, int nargs, Oid *types);
 static void call(const char *sql, int nargs, Oid *types, Datum *values);
 static char *text_column(HeapTuple row, int column, MemoryContext caller);
 static Datum int64_array(const int64 *values, int count);
+static Datum text_array(char **texts, int count);
 
 /*
  * Each statement is parsed and planned once per dispatcher.  A plan looks by
@@ -284,35 +285,50 @@ vibe_work_notify(void)
 
 typedef struct ClaimArg
 {
-	char	  **runners;
-	int		   *free_slots;
-	int			count;
+	VibeSlots  *slots;
 	int			max_runs;
 	List	   *runs;
+	bool		more;
 } ClaimArg;
+
+/* An array of texts, some of which may be NULL. */
+static Datum
+text_array(char **texts, int count)
+{
+	Datum	   *values = palloc(count * sizeof(Datum));
+	bool	   *nulls = palloc(count * sizeof(bool));
+	int			lower = 1;
+
+	for (int i = 0; i < count; i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
+											  TEXTOID, -1, false, TYPALIGN_INT));
+}
 
 static void
 claim_body(void *arg, MemoryContext caller)
 {
 	ClaimArg   *claim = arg;
-	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID};
-	Datum		values[3];
-	Datum	   *names = palloc(claim->count * sizeof(Datum));
-	Datum	   *slots = palloc(claim->count * sizeof(Datum));
+	VibeSlots  *slots = claim->slots;
+	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[5];
+	Datum	   *free = palloc(slots->count * sizeof(Datum));
 	MemoryContext old;
 
-	for (int i = 0; i < claim->count; i++)
-	{
-		names[i] = CStringGetTextDatum(claim->runners[i]);
-		slots[i] = Int32GetDatum(claim->free_slots[i]);
-	}
-	values[0] = PointerGetDatum(construct_array(names, claim->count, TEXTOID, -1, false, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(slots, claim->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
+	for (int i = 0; i < slots->count; i++)
+		free[i] = Int32GetDatum(slots->free[i]);
+	values[0] = text_array(slots->runners, slots->count);
+	values[1] = PointerGetDatum(construct_array(free, slots->count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 	values[2] = Int32GetDatum(claim->max_runs);
+	values[3] = text_array(slots->providers, slots->count);
+	values[4] = text_array(slots->fallbacks, slots->count);
 
 	/* a process must not exist before the row that says so is on disk */
 	ForceSyncCommit();
-	call("SELECT run_id, runner, run FROM vibe._claim_runs($1, $2, $3)", 3, types, values);
+	call("SELECT run_id, runner, run, more FROM vibe._claim_runs($1, $2, $3, $4, $5)", 5, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -325,6 +341,7 @@ claim_body(void *arg, MemoryContext caller)
 		json = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
 		if (isnull || run->runner == NULL || json == NULL)
 			elog(ERROR, "_claim_runs() returned an incomplete row");
+		claim->more = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 4, &isnull)) && !isnull;
 
 		/*
 		 * The shim reads UTF-8, whatever the database is in.  Where that is unknown, a text that
@@ -342,15 +359,17 @@ claim_body(void *arg, MemoryContext caller)
 
 /*
  * Claim runs for these runners.  They are launching when this returns true;
- * on false nothing was claimed.
+ * on false nothing was claimed.  more: some work was left for a limit, so
+ * another call may find other work.
  */
 bool
-vibe_work_claim(char **runners, int *free_slots, int count, int max_runs, List **runs)
+vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more)
 {
-	ClaimArg	arg = {runners, free_slots, count, max_runs, NIL};
+	ClaimArg	arg = {slots, max_runs, NIL, false};
 	bool		done = vibe_run_verb(VERB_CLAIM, claim_body, &arg);
 
 	*runs = done ? arg.runs : NIL;
+	*more = done && arg.more;
 	return done;
 }
 

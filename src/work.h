@@ -20,6 +20,16 @@ typedef struct VibeClaimedRun
 	char	   *run;			/* JSON text in UTF-8 */
 } VibeClaimedRun;
 
+/* the usable runners, one entry each */
+typedef struct VibeSlots
+{
+	int			count;
+	char	  **runners;
+	int		   *free;
+	char	  **providers;		/* NULL entries: none */
+	char	  **fallbacks;		/* likewise */
+} VibeSlots;
+
 typedef struct VibeLiveRun
 {
 	int64		run_id;
@@ -57,7 +67,7 @@ extern bool vibe_work_live_runs(bool only_closed, List **runs);
 extern bool vibe_work_finish(VibeFinishItem *items, int count);
 extern bool vibe_work_sweep(void);
 extern bool vibe_work_promote_due(void);
-extern bool vibe_work_claim(char **runners, int *free_slots, int count, int max_runs, List **runs);
+extern bool vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more);
 extern bool vibe_work_unclaim_paused(int64 *run_ids, int count, int64 **back, int *back_count);
 extern bool vibe_work_mark_started(VibeStartedRun *runs, int count,
 								   const char *boot_id, const char *pid_ns);

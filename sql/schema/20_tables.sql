@@ -32,6 +32,7 @@ CREATE TABLE vibe.agents (
     agent_file_path text,
     runner text NOT NULL DEFAULT 'default',
     prompt_template text,
+    max_parallel integer,
     paused_at timestamptz,
     is_preset boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
@@ -48,6 +49,7 @@ COMMENT ON COLUMN vibe.agents.skill_path IS 'Where its skill folder is; told to 
 COMMENT ON COLUMN vibe.agents.agent_file_path IS 'Where its definition file is.';
 COMMENT ON COLUMN vibe.agents.runner IS 'Which block of the runner file starts it. Only a name: what may be executed stands in that file.';
 COMMENT ON COLUMN vibe.agents.prompt_template IS 'Its prompt with {fields}; NULL uses the default template.';
+COMMENT ON COLUMN vibe.agents.max_parallel IS 'Most runs of it at a time; NULL is no limit.';
 COMMENT ON COLUMN vibe.agents.paused_at IS 'Since when the dispatcher starts it no more; NULL while it may.';
 COMMENT ON COLUMN vibe.agents.is_preset IS 'Came with the extension; not part of a dump.';
 COMMENT ON COLUMN vibe.agents.created_at IS 'When it was registered.';
@@ -63,6 +65,7 @@ CREATE TABLE vibe.agent_overrides (
     agent_file_path text,
     runner text,
     prompt_template text,
+    max_parallel integer,
     paused_at timestamptz,
     CONSTRAINT runner_is_one_plain_word CHECK (runner ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$'),
     CONSTRAINT model_cannot_be_an_option CHECK (default_model ~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$')
@@ -76,6 +79,7 @@ COMMENT ON COLUMN vibe.agent_overrides.skill_path IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.agent_file_path IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.runner IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.prompt_template IS 'As in vibe.agents.';
+COMMENT ON COLUMN vibe.agent_overrides.max_parallel IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.paused_at IS 'As in vibe.agents.';
 
 -- Keys below 1000 are for presets, now and in later releases; users' rows begin at 1000.
@@ -171,6 +175,7 @@ CREATE TABLE vibe.campaigns (
     deliverables jsonb,
     budget_usd numeric,
     max_revisions integer NOT NULL DEFAULT 3,
+    max_parallel integer,
     notes text,
     paused_from text,
     created_at timestamptz NOT NULL,
@@ -202,6 +207,7 @@ COMMENT ON COLUMN vibe.campaigns.focus_group_ids IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.deliverables IS 'Wanted deliverables, {"heroImage": true} or ["heroImage"]; NULL wants all that the pipeline offers.';
 COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Planned spending; told to agents.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
+COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Most runs for it at a time; NULL is no limit.';
 COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
 COMMENT ON COLUMN vibe.campaigns.paused_from IS 'Which status resume_campaign() goes back to.';
 COMMENT ON COLUMN vibe.campaigns.created_at IS 'When it was created.';
@@ -319,6 +325,7 @@ CREATE TABLE vibe.runs (
     agent_name text NOT NULL,
     model text,
     runner text,
+    provider text,
     started_by text NOT NULL,
     token_hash bytea NOT NULL,
     claimed_at timestamptz NOT NULL,
@@ -374,6 +381,7 @@ COMMENT ON COLUMN vibe.runs.revision IS 'The task''s revision_count when the run
 COMMENT ON COLUMN vibe.runs.agent_name IS 'The agent.';
 COMMENT ON COLUMN vibe.runs.model IS 'The model it was given.';
 COMMENT ON COLUMN vibe.runs.runner IS 'The runner that started it; NULL when held by hand.';
+COMMENT ON COLUMN vibe.runs.provider IS 'The provider that its runner names; NULL when held by hand.';
 COMMENT ON COLUMN vibe.runs.started_by IS 'dispatcher: a process of ours. hand: acquire_lock() of somebody elsewhere.';
 COMMENT ON COLUMN vibe.runs.token_hash IS 'SHA-256 of its fencing token; the token itself is shown once.';
 COMMENT ON COLUMN vibe.runs.claimed_at IS 'When it took its step.';

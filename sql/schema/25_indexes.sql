@@ -1,8 +1,10 @@
 -- Indexes. The partial unique one states a rule; the others are as narrow as the question they answer, so that
 -- finished work costs open work nothing.
 
--- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded.
-CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch) WHERE ended_at IS NULL;
+-- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded. What the
+-- limits count rides along, so that counting reads this small index and nothing else.
+CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch)
+    INCLUDE (campaign_id, agent_name, provider) WHERE ended_at IS NULL;
 -- Closed runs whose process still has to go.
 CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL AND closed_at IS NOT NULL;
 -- Leases that can run out.

@@ -44,11 +44,12 @@ CREATE FUNCTION vibe.dispatcher_status()
 COMMENT ON FUNCTION vibe.dispatcher_status() IS 'The dispatchers of this server: state starting, no_extension, foreign, blocked (problem says why) or running; how many runs each watches. Raises VB050 unless the library is preloaded.';
 
 CREATE FUNCTION vibe.runners()
-    RETURNS TABLE (name text, kind text, program text, executable boolean, prefix text, max_parallel integer, problem text)
+    RETURNS TABLE (name text, kind text, program text, executable boolean, prefix text, max_parallel integer,
+                   provider text, fallback text, problem text)
     LANGUAGE c
     VOLATILE
     AS 'MODULE_PATHNAME', 'vibe_runners';
-COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; problem says what keeps one from being used. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
+COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; fallback stands in while the provider is paused; problem says what keeps one from being used. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
 
 CREATE FUNCTION vibe.version()
     RETURNS TABLE (library text, extension text)

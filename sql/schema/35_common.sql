@@ -189,6 +189,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe._lock_task(bigint) IS 'The task, locked FOR NO KEY UPDATE: the first lock of every verb about one task. Raises VB003.';
 
+CREATE FUNCTION vibe._agent_not_found(agent_name text)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VB004',
+        MESSAGE = 'agent not found',
+        DETAIL = format('There is no agent %s.', coalesce(quote_literal(left(agent_name, 200)), 'NULL')),
+        HINT = 'SELECT * FROM vibe.current_agents lists them; vibe.register_agent(name) adds one.';
+END
+$$;
+COMMENT ON FUNCTION vibe._agent_not_found(text) IS 'Raises VB004.';
+
 CREATE FUNCTION vibe._campaign_not_found(campaign_id bigint)
     RETURNS text
     LANGUAGE plpgsql

@@ -81,6 +81,7 @@ CREATE VIEW vibe.current_agents AS
            coalesce(o.agent_file_path, a.agent_file_path) AS agent_file_path,
            coalesce(o.runner, a.runner) AS runner,
            coalesce(o.prompt_template, a.prompt_template) AS prompt_template,
+           coalesce(o.max_parallel, a.max_parallel) AS max_parallel,
            coalesce(o.paused_at, a.paused_at) AS paused_at,
            a.is_preset
       FROM vibe.agents a
@@ -102,7 +103,7 @@ DECLARE
     at timestamptz := vibe._begin_verb();
     given vibe.agent_overrides := (register_agent.name, register_agent.level, register_agent.description,
         register_agent.default_model, register_agent.skill_path, register_agent.agent_file_path,
-        register_agent.runner, register_agent.prompt_template, NULL);
+        register_agent.runner, register_agent.prompt_template, NULL, NULL);
 BEGIN
     IF given.agent_name IS NULL OR given.agent_name !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' THEN
         PERFORM vibe._invalid_argument('name', given.agent_name, 'Use 1 to 100 letters, digits, ".", "_" and "-".');

@@ -83,11 +83,7 @@ CREATE FUNCTION vibe._wrong_agent(given text, right_one text)
 AS $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = given) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB004',
-            MESSAGE = 'agent not found',
-            DETAIL = format('There is no agent %s.', coalesce(quote_literal(left(given, 200)), 'NULL')),
-            HINT = 'SELECT * FROM vibe.current_agents lists them; vibe.register_agent(name) adds one.';
+        PERFORM vibe._agent_not_found(given);
     END IF;
     RAISE EXCEPTION USING
         ERRCODE = 'VB012',

@@ -13,19 +13,21 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_home() IS 'Whether this server is noted as the home of the data: what may start runs, or judge those of a dispatcher.';
 
--- Tables written: work, runs. Locks: the taken work rows (SKIP LOCKED), no task row; verbs that hold a task row
--- wait for the work row a moment and then see the new run.
---
--- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
--- anything ready: what waits behind a head, is paused, or belongs to an agent without a free slot costs nothing.
-CREATE FUNCTION vibe._claim_runs(runners text[], free_slots integer[], max_runs integer)
-    RETURNS TABLE (run_id bigint, runner text, run jsonb)
+-- Tables written: work, runs, providers. Locks: the limits that are in play (tried, never waited for), the taken
+-- work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for the work row a moment and then see the
+-- new run.
+CREATE FUNCTION vibe._claim_runs(
+    runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
+)
+    RETURNS TABLE (run_id bigint, runner text, run jsonb, more boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
+    chosen vibe._candidate[];
+    within vibe._candidate[];
     item record;
     token text;
     new_run vibe.runs;
@@ -34,61 +36,12 @@ BEGIN
     IF NOT vibe._is_home() THEN
         RETURN;
     END IF;
-    FOR item IN
-        WITH RECURSIVE head AS (
-            (SELECT w.campaign_id, w.agent_name FROM vibe.work w
-              WHERE w.state = 'ready' ORDER BY w.campaign_id, w.agent_name LIMIT 1)
-            UNION ALL
-            SELECT following.campaign_id, following.agent_name
-              FROM head h
-             CROSS JOIN LATERAL (
-                SELECT w.campaign_id, w.agent_name FROM vibe.work w
-                 WHERE w.state = 'ready' AND (w.campaign_id, w.agent_name) > (h.campaign_id, h.agent_name)
-                 ORDER BY w.campaign_id, w.agent_name LIMIT 1) following
-        ), lane AS (
-            SELECT h.campaign_id, h.agent_name, s.runner, s.free
-              FROM head h
-              JOIN vibe.current_agents a ON a.name = h.agent_name AND a.paused_at IS NULL
-              JOIN unnest(runners, free_slots) s(runner, free) ON s.runner = a.runner AND s.free > 0
-              LEFT JOIN vibe.campaigns c ON c.id = h.campaign_id
-             WHERE h.campaign_id = 0 OR c.status IN ('active', 'in_revision')
-        ), candidate AS (
-            SELECT l.runner, l.free, first.*,
-                   row_number() OVER (PARTITION BY l.campaign_id ORDER BY first.priority, first.since, first.task_id) AS turn
-              FROM lane l
-             CROSS JOIN LATERAL (
-                SELECT w.task_id, w.branch, w.priority, w.since FROM vibe.work w
-                 WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
-                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
-                 ORDER BY w.priority, w.since, w.task_id
-                 LIMIT least(l.free, max_runs)) first
-        ), ranked AS (
-            SELECT c.*, row_number() OVER (PARTITION BY c.runner ORDER BY c.priority, c.turn, c.since, c.task_id) AS place
-              FROM candidate c
-        ), chosen AS (
-            SELECT r.* FROM ranked r WHERE r.place <= r.free ORDER BY r.priority, r.turn, r.since, r.task_id LIMIT max_runs
-        )
-        SELECT w.*, c.runner
-          FROM chosen c
-          JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
-         WHERE w.state = 'ready'
-         ORDER BY c.priority, c.turn, c.since, c.task_id
-           FOR UPDATE OF w SKIP LOCKED
-    LOOP
+    chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
+    within := vibe._within_limits(chosen, at);
+    more := cardinality(within) < cardinality(chosen);
+    FOR item IN SELECT * FROM vibe._take(within) LOOP
         token := vibe._new_token();
-        INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner,
-                                    started_by, token_hash, claimed_at, session_id, resumed_session)
-        SELECT item.task_id, item.branch, item.campaign_id, item.step, item.attempts + 1, t.revision_count, item.agent_name,
-               coalesce(s.model, a.default_model), item.runner, 'dispatcher', vibe._token_hash(token), at, gen_random_uuid(),
-               vibe._session_to_resume(item.task_id, item.branch, item.step, t.revision_count)
-          FROM vibe.tasks t
-          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = item.branch AND s.step = item.step
-          JOIN vibe.current_agents a ON a.name = item.agent_name
-         WHERE t.id = item.task_id
-        RETURNING r.* INTO STRICT new_run;
-        UPDATE vibe.work w SET state = 'held', run_id = new_run.id, since = at
-         WHERE w.task_id = item.task_id AND w.branch = item.branch;
+        new_run := vibe._open_run(item.taken, item.runner, item.provider, token, at);
         run_id := new_run.id;
         runner := item.runner;
         run := vibe._launch(new_run, token);
@@ -96,7 +49,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i]: priority first, then round robin between campaigns. After the commit these runs are launching.';
+COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider and whose stand-in while that is paused are providers[i] and fallbacks[i]. After the commit these runs are launching. more: some were left for a limit, so another call may find others.';
 
 CREATE FUNCTION vibe._unclaim_paused(run_ids bigint[])
     RETURNS SETOF bigint
@@ -111,13 +64,16 @@ BEGIN
     given_up := ARRAY(SELECT i FROM unnest(run_ids) i
                         LEFT JOIN vibe.runs r ON r.id = i
                         LEFT JOIN vibe.campaigns c ON c.id = r.campaign_id
-                       WHERE r.id IS NULL OR r.closed_at IS NOT NULL OR c.status NOT IN ('active', 'in_revision'));
+                        LEFT JOIN vibe.current_agents a ON a.name = r.agent_name
+                        LEFT JOIN vibe.providers p ON p.name = r.provider
+                       WHERE r.id IS NULL OR r.closed_at IS NOT NULL OR c.status NOT IN ('active', 'in_revision')
+                          OR a.paused_at IS NOT NULL OR p.paused_until > at);
     IF given_up = '{}' THEN
         RETURN;
     END IF;
     PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (given_up))
       ORDER BY t.id FOR NO KEY UPDATE;
-    PERFORM vibe._put_back(given_up, 'its campaign was paused before the start', at);
+    PERFORM vibe._put_back(given_up, 'it was paused before the start', at);
     UPDATE vibe.runs r SET ended_at = at WHERE r.id = ANY (given_up) AND r.ended_at IS NULL;
     RETURN QUERY SELECT unnest(given_up);
 END
@@ -187,9 +143,10 @@ CREATE FUNCTION vibe._next_due()
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
-    SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1;
+    SELECT least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
+                 (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p));
 END;
-COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off is over.';
+COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over.';
 
 CREATE FUNCTION vibe._read_record(record text)
     RETURNS jsonb
@@ -250,6 +207,7 @@ BEGIN
         IF outcome = 'done' THEN
             PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
                 result ->> 'output_path', result ->> 'summary', record, at);
+            PERFORM vibe._provider_works(run);
             RETURN outcome;
         ELSIF outcome = 'revise' THEN
             PERFORM vibe._revise(task, run, vibe._revision_target(task, run.step, (result ->> 'target_step')::integer),
@@ -264,7 +222,12 @@ BEGIN
         outcome := 'bad_result';
         error := format('its result was refused: %s (%s)', left(SQLERRM, 500), SQLSTATE);
     END;
-    PERFORM vibe._retreat(task, run, outcome, error, coalesce(record -> 'permanent' = 'true', false), retry_after, at);
+    IF vibe._is_the_providers(run, outcome, record) THEN
+        PERFORM vibe._pause_after(run, outcome, coalesce(vibe._reset_time(record, at), at + retry_after), error, at);
+        PERFORM vibe._free_work(ARRAY[run.id], at);
+    ELSE
+        PERFORM vibe._retreat(task, run, outcome, error, coalesce(record -> 'permanent' = 'true', false), retry_after, at);
+    END IF;
     PERFORM vibe._close_run(run.id, outcome, error, at);
     RETURN outcome;
 END

@@ -56,5 +56,13 @@ GRANT EXECUTE ON FUNCTION
     vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.request_revision, vibe.get_run_input
 TO vibe_agent;
 
+-- Providers
+GRANT EXECUTE ON FUNCTION vibe.pause_provider, vibe.resume_provider TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.set_provider_limit TO vibe_admin;
+
+-- Workers elsewhere
+GRANT EXECUTE ON FUNCTION vibe.claim_runs TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.complete_steps TO vibe_operator, vibe_agent;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;

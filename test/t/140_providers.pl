@@ -1,0 +1,74 @@
+# A provider that turns runs away is paused, and its tasks lose nothing.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../perl";
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VibeNode;
+
+my $node = new_vibe_node('providers', start => 0);
+my $base = $node->basedir;
+
+write_runners($node, <<"EOR");
+[demo]
+kind     = plain
+program  = $base/agents/demo
+provider = anthropic
+fallback = spare
+
+[spare]
+kind         = plain
+program      = $base/agents/spare
+provider     = openai
+max_parallel = 1
+EOR
+write_agent($node, 'demo', <<'EOA');
+test -e "$BASE/key" || exit 77
+echo with the key
+EOA
+write_agent($node, 'spare', <<'EOA');
+while test ! -e "$BASE/go"; do sleep 0.05; done
+EOA
+$node->start;
+$node->safe_psql('postgres', 'CREATE DATABASE vo');
+create_vibe($node, 'demo');
+
+is($node->safe_psql('vo', 'SELECT name, provider, fallback FROM vibe.runners() ORDER BY name'),
+	"demo|anthropic|spare\nspare|openai|", 'runners() tells provider and fallback');
+$node->safe_psql('vo', "SELECT vibe.set_provider_limit('anthropic', 1)");
+my $campaign = create_work($node, 'first', 4);
+
+# refused credentials: the provider waits for a person, the other runner stands in
+ok(wait_for($node, "SELECT paused_until = 'infinity' FROM vibe.list_providers() WHERE name = 'anthropic'"),
+	'refused credentials pause the provider');
+ok(wait_for($node, "SELECT count(*) = 1 FROM vibe.runs WHERE runner = 'spare' AND pid IS NOT NULL AND ended_at IS NULL"),
+	'the fallback works meanwhile, within its own limit');
+is($node->safe_psql('vo', "SELECT count(*) FROM vibe.runs WHERE outcome = 'auth'"), '1', 'one run found out for all');
+is($node->safe_psql('vo', "SELECT count(*) FROM vibe.work WHERE attempts > 0 OR state = 'waiting'"), '0',
+	'no task is blocked, no attempt used');
+
+touch_file("$base/key");
+touch_file("$base/go");
+$node->safe_psql('vo', "SELECT vibe.resume_provider('anthropic')");
+ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $campaign"), 'resumed, it goes on');
+is($node->safe_psql('vo', "SELECT max(attempt) FROM vibe.runs"), '1', 'each task with its first attempt');
+
+# a file whose fallbacks make no sense is refused as a whole
+foreach my $bad (
+	[ 'no such runner' => 'provider = p', 'fallback = nobody', qr/fallback "nobody" of runner "demo" is no runner/ ],
+	[ 'without a provider' => '', 'fallback = spare', qr/has a fallback but no provider/ ],
+	[ 'the same provider' => 'provider = openai', 'fallback = spare', qr/has the same provider/ ],
+	[ 'a bad name' => 'provider = "a b"', '', qr/provider must be a name/ ])
+{
+	my ($what, $provider, $fallback, $expected) = @$bad;
+	write_runners($node, "[demo]\nkind = plain\nprogram = /bin/true\n$provider\n$fallback\n"
+		. "[spare]\nkind = plain\nprogram = /bin/true\nprovider = openai\n");
+	my ($rc, $out, $err) = $node->psql('vo', 'SELECT * FROM vibe.runners()');
+	like($err, $expected, "refused: $what");
+}
+
+$node->stop;
+done_testing();
