@@ -32,14 +32,14 @@ COMMENT ON FUNCTION vibe._library_version() IS 'Version of the loaded library.';
 CREATE FUNCTION vibe._dispatcher_pid()
     RETURNS integer
     LANGUAGE c
-    VOLATILE
+    STABLE
     AS 'MODULE_PATHNAME', 'vibe_dispatcher_pid';
 COMMENT ON FUNCTION vibe._dispatcher_pid() IS 'Process id of this database''s dispatcher; NULL when there is none or the library is not preloaded.';
 
 CREATE FUNCTION vibe.dispatcher_status()
     RETURNS TABLE (database text, pid integer, state text, problem text, running integer, wakeups bigint, started_at timestamptz)
     LANGUAGE c
-    VOLATILE
+    STABLE
     AS 'MODULE_PATHNAME', 'vibe_dispatcher_status';
 COMMENT ON FUNCTION vibe.dispatcher_status() IS 'The dispatchers of this server: state starting, no_extension, foreign, blocked (problem says why) or running; how many runs each watches. Raises VB050 unless the library is preloaded.';
 
@@ -47,7 +47,7 @@ CREATE FUNCTION vibe.runners()
     RETURNS TABLE (name text, kind text, program text, executable boolean, prefix text, max_parallel integer,
                    provider text, fallback text, problem text)
     LANGUAGE c
-    VOLATILE
+    STABLE
     AS 'MODULE_PATHNAME', 'vibe_runners';
 COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; fallback stands in while the provider is paused; problem says what keeps one from being used. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
 

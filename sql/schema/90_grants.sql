@@ -31,9 +31,7 @@ BEGIN
     END LOOP;
 END
 $viewer$;
-GRANT EXECUTE ON FUNCTION
-    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid, vibe._invalid_argument
-TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe.clock, vibe._invalid_argument TO vibe_viewer;
 
 -- Campaigns
 GRANT EXECUTE ON FUNCTION
