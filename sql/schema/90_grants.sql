@@ -56,5 +56,10 @@ GRANT EXECUTE ON FUNCTION
     vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.request_revision, vibe.get_run_input
 TO vibe_agent;
 
+-- Notifications
+GRANT EXECUTE ON FUNCTION
+    vibe.notify, vibe.mark_notifications_read, vibe.register_notification_kind, vibe.set_notification_rule
+TO vibe_operator;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;
