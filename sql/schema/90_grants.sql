@@ -56,6 +56,15 @@ GRANT EXECUTE ON FUNCTION
     vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.request_revision, vibe.get_run_input
 TO vibe_agent;
 
+-- Services
+GRANT EXECUTE ON FUNCTION
+    vibe.register_service, vibe.set_service_active, vibe.reorder_services, vibe.register_service_category,
+    vibe.require_service, vibe.set_agent_services
+TO vibe_admin;
+GRANT EXECUTE ON FUNCTION vibe.set_service_override, vibe.log_service_call TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.resolve_service TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe.resolve_service, vibe.log_service_call TO vibe_agent;
+
 -- Notifications
 GRANT EXECUTE ON FUNCTION
     vibe.notify, vibe.mark_notifications_read, vibe.register_notification_kind, vibe.set_notification_rule
