@@ -52,6 +52,7 @@ BEGIN ATOMIC
         OR value ~ '://[^/@\s]*@'
         OR value ~* '[?&](api[_-]?key|access[_-]?token|key|token|secret|password)=.'
         OR (value ~ '^[A-Za-z0-9+/]{32,}={0,2}$' AND value ~ '[0-9]' AND value ~ '[A-Za-z]')
+        OR (value ~ '^[A-Za-z0-9_-]{40,}$' AND value ~ '[0-9]' AND value ~ '[a-z]' AND value ~ '[A-Z]')
         OR (value ~ '^[A-Z0-9]{16,}$' AND value ~ '[0-9]'), false);
 END;
 COMMENT ON FUNCTION vibe._looks_like_secret(text) IS 'Whether a text looks like a key, a token, or a URL with one in it.';
@@ -158,8 +159,8 @@ BEGIN
         PERFORM vibe._invalid_argument('config', hidden, 'One of its values looks like a secret. ' || told);
     ELSIF NOT (given.cost_per_call_usd >= 0 AND given.cost_per_call_usd < 'Infinity'::numeric) THEN
         PERFORM vibe._invalid_argument('cost_per_call_usd', given.cost_per_call_usd::text, 'Use 0 or more, or NULL where it is unknown.');
-    ELSIF array_position(given.use_cases, NULL) IS NOT NULL THEN
-        PERFORM vibe._invalid_argument('use_cases', given.use_cases::text, 'Leave NULL out.');
+    ELSIF EXISTS (SELECT 1 FROM unnest(given.use_cases) u WHERE u IS NULL OR vibe._looks_like_secret(u)) THEN
+        PERFORM vibe._invalid_argument('use_cases', hidden, 'Use words such as hero_image; leave NULL out.');
     END IF;
     RETURN true;
 END

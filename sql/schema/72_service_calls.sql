@@ -125,6 +125,9 @@ BEGIN
         SELECT * INTO run FROM vibe.runs r WHERE r.id = log_service_call.run_id;
         IF NOT FOUND AND log_service_call.run_id IS NOT NULL THEN
             PERFORM vibe._run_not_found(log_service_call.run_id);
+        ELSIF log_service_call.campaign_id IS NOT NULL
+              AND NOT EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.id = log_service_call.campaign_id) THEN
+            PERFORM vibe._campaign_not_found(log_service_call.campaign_id);
         END IF;
         run.campaign_id := coalesce(log_service_call.campaign_id, run.campaign_id);
         run.agent_name := coalesce(log_service_call.agent_name, run.agent_name);
@@ -140,7 +143,7 @@ BEGIN
     RETURN QUERY SELECT new_id, h.health, h.open_until FROM vibe._service_health(log_service_call.service) h;
 END
 $$;
-COMMENT ON FUNCTION vibe.log_service_call(text, text, integer, text, bigint, text, bigint, text, interval, numeric) IS 'Notes how a call of a service went: success, failed, timeout or rate_limited (with retry_after, until when it is not to be called). Five failures in a row open its circuit for 10 minutes: it comes last in its chain; a success closes it. An agent gives run_id and lock_token, and the line carries its run, campaign and name; an operator may leave the token out. cost_usd defaults to the service''s. Locks nothing. Raises VB006, VB011, VB022, VB030, VB060 (an agent without its token), VB070 (service).';
+COMMENT ON FUNCTION vibe.log_service_call(text, text, integer, text, bigint, text, bigint, text, interval, numeric) IS 'Notes how a call of a service went: success, failed, timeout or rate_limited (with retry_after, until when it is not to be called). Five failures in a row open its circuit for 10 minutes: it comes last in its chain; a success closes it. An agent gives run_id and lock_token, and the line carries its run, campaign and name; an operator may leave the token out. cost_usd defaults to the service''s. Locks nothing. Raises VB002, VB006, VB011, VB022, VB030, VB060 (an agent without its token), VB070 (service).';
 
 CREATE TYPE vibe.service_call_info AS (
     id bigint, at timestamptz, service text, status text, duration_ms integer, cost_usd numeric, error text, retry_at timestamptz,
