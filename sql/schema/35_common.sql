@@ -151,10 +151,11 @@ BEGIN
     VALUES (vibe.clock(), kind, vibe._actor(), project_id, nullif(campaign_id, 0), task_id, message,
             coalesce(detail, '{}'))
     RETURNING id INTO new_id;
+    PERFORM vibe._notify(kind, message, detail, project_id, campaign_id, task_id);
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION vibe._record(text, text, jsonb, bigint, bigint, bigint) IS 'One line of history, in the transaction of what it tells.';
+COMMENT ON FUNCTION vibe._record(text, text, jsonb, bigint, bigint, bigint) IS 'One line of history, in the transaction of what it tells; also a notification where its kind is one.';
 
 CREATE FUNCTION vibe._task_not_found(task_id bigint)
     RETURNS text

@@ -156,6 +156,8 @@ BEGIN
           JOIN vibe.pipeline_steps s ON s.pipeline_version_id = campaign.pipeline_version_id AND s.branch = ANY (entry.opened)
     )
     SELECT count(*) INTO created FROM new_tasks;
+    PERFORM vibe._notify('approval_needed', format('%s new tasks of campaign "%s" wait for approval.', created, campaign.name),
+        NULL, campaign.project_id, campaign.id) WHERE entry.waiting_for = 'approval';
     RETURN created;
 END
 $$;

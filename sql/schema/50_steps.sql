@@ -141,6 +141,7 @@ BEGIN
         waiting_for = excluded.waiting_for, run_id = NULL, attempts = 0, retries = 0, ready_at = NULL,
         since = excluded.since, note = excluded.note
     RETURNING w.task_id INTO placed;
+    PERFORM vibe._tell_approval(task, '', step, NULL) WHERE waiting_for = 'approval';
     RETURN placed;
 END
 $$;
@@ -165,6 +166,7 @@ BEGIN
     IF done_step.gate = 'human' THEN
         UPDATE vibe.work w SET state = 'waiting', waiting_for = 'approval', run_id = NULL, attempts = 0, retries = 0, since = at
          WHERE w.task_id = task.id AND w.branch = run.branch;
+        PERFORM vibe._tell_approval(task, run.branch, run.step, run.id);
     END IF;
     IF run.branch = '' THEN
         new_status := coalesce(
@@ -270,6 +272,7 @@ BEGIN
            ready_at = CASE WHEN _retreat.waiting_for = 'back_off' THEN _retreat.ready_at END,
            run_id = NULL, attempts = item.attempts, retries = item.retries, since = at
      WHERE w.task_id = run.task_id AND w.branch = run.branch;
+    PERFORM vibe._tell_crash(task, run, outcome, error);
     IF waiting_for = 'person' THEN
         PERFORM vibe._block(task, run.branch, format('%s: %s', class.description, coalesce(error, 'no message')), at);
     END IF;

@@ -303,6 +303,8 @@ BEGIN
     verdict.quality_score := _complete.quality_score;
     verdict.summary := _complete.summary;
     PERFORM vibe._end_run(run.id, verdict, _complete.record, at);
+    PERFORM vibe._notify('step_advanced', format('Step %s of task "%s" is done.', run.step, left(task.title, 200)),
+        verdict.answer, task.project_id, task.campaign_id, task.id, run.id);
     IF moved.task_completed THEN
         PERFORM vibe._finish_campaign(run.campaign_id, at);
     END IF;

@@ -174,6 +174,7 @@ BEGIN
         back_offs_ended := vibe._promote_due();
         orphans_dispatched := vibe._requeue_orphans(at);
         campaigns_completed := vibe._finish_campaigns(at);
+        PERFORM vibe._prune_notifications(at), vibe._prune_service_calls(at);
         UPDATE vibe.sweep_state s SET swept_at = at, dispatcher_gone_since = gone_since;
         IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched > 0 THEN
             PERFORM vibe._wake(true);

@@ -62,5 +62,19 @@ GRANT EXECUTE ON FUNCTION vibe.set_provider_limit TO vibe_admin;
 GRANT EXECUTE ON FUNCTION vibe.claim_runs TO vibe_operator;
 GRANT EXECUTE ON FUNCTION vibe.complete_steps TO vibe_operator, vibe_agent;
 
+-- Services
+GRANT EXECUTE ON FUNCTION
+    vibe.register_service, vibe.set_service_active, vibe.reorder_services, vibe.register_service_category,
+    vibe.require_service, vibe.set_agent_services
+TO vibe_admin;
+GRANT EXECUTE ON FUNCTION vibe.set_service_override, vibe.log_service_call TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.resolve_service TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe.resolve_service, vibe.log_service_call TO vibe_agent;
+
+-- Notifications
+GRANT EXECUTE ON FUNCTION
+    vibe.notify, vibe.mark_notifications_read, vibe.register_notification_kind, vibe.set_notification_rule
+TO vibe_operator;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;

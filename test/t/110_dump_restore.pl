@@ -39,6 +39,14 @@ SELECT vibe._mark_started(ARRAY(SELECT id FROM vibe.runs WHERE started_by = 'dis
 SELECT vibe.acquire_lock(5, 'vibe-keyword-researcher');
 SELECT vibe.fail_step(l.run_id, l.lock_token) FROM vibe.acquire_lock(6, 'vibe-keyword-researcher') l;
 SELECT vibe.pause_campaign(2);
+SELECT vibe.register_service_category('translation', 'Translates.');
+SELECT vibe.register_service('mine', 'translation', env_var => 'MY_KEY', config => '{"region": "eu"}'), vibe.register_service('mail', 'email');
+SELECT vibe.set_agent_services('translator', '{translation}', '{email}'), vibe.require_service('vibe-humanizer', 'plagiarism', false);
+SELECT vibe.set_service_override(1, 'translation', '{mine}');
+SELECT vibe.log_service_call('mine', 'rate_limited', retry_after => '1h', campaign_id => 1);
+SELECT vibe.register_notification_kind('deadline_near', 'A deadline is near.');
+SELECT vibe.set_notification_rule('deadline_near', 'telegram', true), vibe.set_notification_rule('task_completed', 'in_app', false);
+SELECT vibe.notify('deadline_near', 'Tomorrow.', 'ann', dedup_key => 'tomorrow');
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
@@ -73,7 +81,16 @@ SELECT string_agg(t, ' ') FROM (
 	UNION ALL SELECT 'work' WHERE (SELECT count(DISTINCT state) FROM vibe.work) < 3
 	UNION ALL SELECT 'runs' WHERE (SELECT count(*) FROM vibe.runs) < 5
 	UNION ALL SELECT 'home' WHERE NOT EXISTS (SELECT FROM vibe.home)
-	UNION ALL SELECT 'activities' WHERE NOT EXISTS (SELECT FROM vibe.activities)) missing(t)
+	UNION ALL SELECT 'activities' WHERE NOT EXISTS (SELECT FROM vibe.activities)
+	UNION ALL SELECT 'service_categories' WHERE NOT EXISTS (SELECT FROM vibe.service_categories WHERE NOT is_preset)
+	UNION ALL SELECT 'services' WHERE NOT EXISTS (SELECT FROM vibe.services)
+	UNION ALL SELECT 'agent_services' WHERE NOT EXISTS (SELECT FROM vibe.agent_services)
+	UNION ALL SELECT 'service_overrides' WHERE NOT EXISTS (SELECT FROM vibe.service_overrides)
+	UNION ALL SELECT 'service_calls' WHERE NOT EXISTS (SELECT FROM vibe.service_calls)
+	UNION ALL SELECT 'notification_kinds' WHERE NOT EXISTS (SELECT FROM vibe.notification_kinds WHERE NOT is_preset)
+	UNION ALL SELECT 'notification_rules' WHERE NOT EXISTS (SELECT FROM vibe.notification_rules)
+	UNION ALL SELECT 'notifications' WHERE NOT EXISTS (SELECT FROM vibe.notifications)
+	UNION ALL SELECT 'deliveries' WHERE NOT EXISTS (SELECT FROM vibe.deliveries)) missing(t)
 EOQ
 is($empty, '', 'every table has rows');
 
