@@ -51,6 +51,20 @@ CREATE FUNCTION vibe.runners()
     AS 'MODULE_PATHNAME', 'vibe_runners';
 COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; fallback stands in while the provider is paused; problem says what keeps one from being used. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
 
+CREATE FUNCTION vibe._host_facts()
+    RETURNS TABLE (postmaster_pid integer, service_unit text, kill_mode text)
+    LANGUAGE c
+    STABLE
+    AS 'MODULE_PATHNAME', 'vibe_host_facts';
+COMMENT ON FUNCTION vibe._host_facts() IS 'The server''s process id, the systemd service it is a part of, and the KillMode that a drop-in file gives that service; NULL where there is none.';
+
+CREATE FUNCTION vibe._live_shims()
+    RETURNS TABLE (run_id bigint, pid integer)
+    LANGUAGE c
+    STABLE
+    AS 'MODULE_PATHNAME', 'vibe_live_shims';
+COMMENT ON FUNCTION vibe._live_shims() IS 'The runs of this database whose supervisor process lives on this machine, with its pid.';
+
 CREATE FUNCTION vibe.version()
     RETURNS TABLE (library text, extension text)
     LANGUAGE sql
