@@ -66,7 +66,7 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test pgtap lint format format-check \
+.PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap lint format format-check \
 	bench-handover demo demo-shell setup-server reference ack checkver dist
 .DEFAULT_GOAL := all
 
@@ -81,6 +81,9 @@ help: ## this list
 
 test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 	@test/run $(SUITES)
+
+test-clients: ## node-postgres and psycopg as callers, directly and through PgBouncer
+	@scripts/install-deps clients && scripts/scratch-cluster test/clients/run
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap
