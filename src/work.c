@@ -121,10 +121,10 @@ vibe_work_listen(void)
 	return vibe_run_verb(VERB_LISTEN, listen_body, NULL);
 }
 
+/* The installed extension, left as it is if there is none. */
 static void
-look_body(void *arg, MemoryContext caller)
+look_up_extension(VibeExtension *extension)
 {
-	VibeExtension *extension = arg;
 	bool		isnull;
 
 	call("SELECT oid, extversion FROM pg_catalog.pg_extension WHERE extname = 'vibe_orchestrator'",
@@ -135,6 +135,12 @@ look_body(void *arg, MemoryContext caller)
 													1, &isnull));
 	strlcpy(extension->version, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
 			sizeof(extension->version));
+}
+
+static void
+look_body(void *arg, MemoryContext caller)
+{
+	look_up_extension(arg);
 }
 
 /* Is the extension installed?  Absence is a result, not an error. */
@@ -291,6 +297,25 @@ typedef struct ClaimArg
 	List	   *runs;
 } ClaimArg;
 
+/*
+ * The extension may have been updated since the last look.  Seen from here,
+ * after the claim and in a snapshot of its own, it is the one that claimed.
+ */
+static void
+check_version(void)
+{
+	VibeExtension extension = {0};
+
+	look_up_extension(&extension);
+	if (strcmp(extension.version, VIBE_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_VIBE_VERSIONS_DIFFER),
+				 errmsg("library and extension versions differ"),
+				 errdetail("The library is version %s, the extension %s.",
+						   VIBE_VERSION, extension.version),
+				 errhint("SELECT * FROM vibe.dispatcher_status() says what is to be done.")));
+}
+
 static void
 claim_body(void *arg, MemoryContext caller)
 {
@@ -338,6 +363,8 @@ claim_body(void *arg, MemoryContext caller)
 		claim->runs = lappend(claim->runs, run);
 		MemoryContextSwitchTo(old);
 	}
+	if (claim->runs != NIL)
+		check_version();
 }
 
 /*
