@@ -5,11 +5,12 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 
 MODULE_big  = $(EXTENSION)
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-DATA        = $(wildcard sql/$(EXTENSION)--*--*.sql)
-DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
+# the full script of this version is built; those of released ones are frozen in sql/, beside the steps between them
+DATA_built  = build/$(EXTENSION)--$(EXTVERSION).sql
+DATA        = $(filter-out sql/$(notdir $(DATA_built)),$(wildcard sql/$(EXTENSION)--*.sql))
 SHIM        = src/shim/vibe_shim
 SHIM_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/shim/*.c)))
-EXTRA_CLEAN = $(SHIM) $(SHIM_OBJS) log/ dist/
+EXTRA_CLEAN = $(SHIM) $(SHIM_OBJS) build/ log/ dist/
 
 # := because pgxs asks whether these are set, not whether they are empty
 REGRESS        := $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -42,6 +43,7 @@ $(OBJS): $(wildcard src/*.h)
 $(SHIM_OBJS): $(wildcard src/shim/*.h)
 
 $(DATA_built): $(sort $(wildcard sql/schema/*.sql))
+	mkdir -p $(@D)
 	cat $^ > $@
 
 all: $(SHIM)
@@ -66,8 +68,8 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test pgtap lint format format-check \
-	bench-handover demo demo-shell setup-server reference ack checkver dist
+.PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap lint format format-check \
+	bench-handover demo demo-shell setup-server reference ack checkver freeze dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program
@@ -81,6 +83,9 @@ help: ## this list
 
 test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 	@test/run $(SUITES)
+
+test-clients: ## node-postgres and psycopg as callers, directly and through PgBouncer
+	@scripts/install-deps clients && scripts/scratch-cluster test/clients/run
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap
@@ -112,8 +117,11 @@ setup-server: ## write the settings and the runner file of a real server (root)
 reference: ## print README's SQL reference from the comments on the objects
 	@scripts/reference
 
-checkver: ## control file, changelog and upgrade scripts name the same version
+checkver: ## control file, changelog, frozen scripts and upgrade steps agree
 	@scripts/check-version
+
+freeze: ## keep the full script of the version that is released now
+	@scripts/freeze-version
 
 dist: checkver ## a source archive in dist/
 	@scripts/make-dist $(EXTVERSION)

@@ -48,14 +48,23 @@ pg_config_path() {
     echo "${PG_CONFIG:-/usr/lib/postgresql/$(pg_version)/bin/pg_config}"
 }
 
+# The version that the control file names.
+control_version() {
+    sed -n "s/^default_version *= *'\(.*\)'/\1/p" vibe_orchestrator.control
+}
+
+# The full script of the tree as it is, as `make` builds it.
+full_script() {
+    LC_ALL=C sh -c 'cat sql/schema/*.sql'
+}
+
 # Copies the tree to a directory, without what a build or a test run left in it.
 copy_tree() {
     mkdir -p "$1"
-    tar -cf - --exclude=./.git --exclude=./demo-out --exclude=./dist --exclude=./tmp_check --exclude=./results \
+    tar -cf - --exclude=./.git --exclude=./demo-out --exclude=./build --exclude=./dist --exclude=./tmp_check \
+        --exclude=./results \
         --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./src/shim/vibe_shim . |
         tar -C "$1" -xf -
-    version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" vibe_orchestrator.control)
-    rm -f "$1/sql/vibe_orchestrator--$version.sql"
 }
 
 # Ends what agents left running: processes whose environment names a run below a directory.

@@ -239,7 +239,8 @@ take_turn(void)
 			(void) vibe_work_promote_due();
 		if (self.may_claim && vibe_launch_claim(vibe_home_runners()))
 			self.look_now = true;
-		vibe_launch_start(vibe_home_runners());
+		if (vibe_home_may_start())
+			vibe_launch_start(vibe_home_runners());
 		vibe_launch_mark();
 		vibe_supervise_end_closed();
 		if (now >= self.sweep_at)

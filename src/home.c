@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "clock.h"
+#include "errors.h"
 #include "guc.h"
 #include "home.h"
 #include "miscadmin.h"
@@ -36,6 +37,7 @@ typedef struct Home
 	bool		listening;
 	bool		attached;		/* the database is ours */
 	bool		adopted;		/* everything in runs/ is in the table */
+	bool		versions_agree; /* of library and extension, at the last look */
 	bool		foreign_said;
 	int64		foreign_since;	/* 0: not foreign */
 	int64		attach_at;		/* next look at a foreign database */
@@ -49,6 +51,9 @@ typedef struct Home
 static Home home;
 
 static void set_state(VibeState state, const char *problem);
+static void block(int code, const char *problem);
+static bool version_is_older(const char *one, const char *other);
+static bool check_versions(const char *extension);
 static void lose_extension(void);
 static bool change_extension(Oid extension);
 static bool attach(int64 now);
@@ -70,6 +75,16 @@ vibe_home_runners(void)
 	return home.runners;
 }
 
+/*
+ * May runs that were claimed be started?  Not by a library that may read
+ * wrongly what SQL of another version has written.
+ */
+bool
+vibe_home_may_start(void)
+{
+	return home.versions_agree;
+}
+
 /* When a state that should pass soon is to be looked at again. */
 int64
 vibe_home_look_again_at(void)
@@ -86,19 +101,26 @@ vibe_home_report(VibeSlot *slot)
 					 vibe_run_count_occupied());
 }
 
-/* A change is worth a line in the log, a state that stays is not. */
 static void
 set_state(VibeState state, const char *problem)
+{
+	home.state = state;
+	strlcpy(home.problem, problem != NULL ? problem : "", sizeof(home.problem));
+}
+
+/* Start no runs.  A new reason is worth a line in the log, one that stays is not. */
+static void
+block(int code, const char *problem)
 {
 	char		text[VIBE_PROBLEM_LENGTH];
 
 	strlcpy(text, problem != NULL ? problem : "", sizeof(text));
-	if (state == VIBE_BLOCKED && strcmp(text, home.problem) != 0)
+	if (strcmp(text, home.problem) != 0)
 		ereport(LOG,
-				(errmsg("vibe dispatcher for database \"%s\" starts no runs: %s",
+				(errcode(code),
+				 errmsg("vibe dispatcher for database \"%s\" starts no runs: %s",
 						home.database, text)));
-	home.state = state;
-	strlcpy(home.problem, text, sizeof(home.problem));
+	set_state(VIBE_BLOCKED, text);
 }
 
 /* Read the runner file; a bad one leaves the set in use as it is. */
@@ -163,7 +185,7 @@ change_extension(Oid extension)
 	}
 	if (!vibe_run_directory_mark_of(extension))
 	{
-		set_state(VIBE_BLOCKED, "the run directory cannot be written");
+		block(ERRCODE_IO_ERROR, "the run directory cannot be written");
 		return false;
 	}
 	home.extension = extension;
@@ -210,6 +232,40 @@ attach(int64 now)
 	return false;
 }
 
+/* Numbers between dots, compared one after the other. */
+static bool
+version_is_older(const char *one, const char *other)
+{
+	for (;;)
+	{
+		char	   *one_end;
+		char	   *other_end;
+		long		n = strtol(one, &one_end, 10);
+		long		m = strtol(other, &other_end, 10);
+
+		if (n != m)
+			return n < m;
+		if (*one_end != '.' || *other_end != '.')
+			return *other_end == '.';
+		one = one_end + 1;
+		other = other_end + 1;
+	}
+}
+
+/* Runs go on ending while library and extension differ, but none is started. */
+static bool
+check_versions(const char *extension)
+{
+	home.versions_agree = strcmp(extension, VIBE_VERSION) == 0;
+	if (!home.versions_agree)
+		block(ERRCODE_VIBE_VERSIONS_DIFFER,
+			  psprintf("the library is version %s, the extension %s: %s", VIBE_VERSION, extension,
+					   version_is_older(extension, VIBE_VERSION) ?
+					   "ALTER EXTENSION vibe_orchestrator UPDATE" :
+					   "restart the server, which then loads the new library"));
+	return home.versions_agree;
+}
+
 /*
  * Find out what may be done in this turn; false: nothing in the database.
  * may_claim: also start runs.
@@ -234,7 +290,7 @@ vibe_home_look(bool *may_claim)
 	}
 	if (!vibe_run_directory_open(MyDatabaseId, &problem))
 	{
-		set_state(VIBE_BLOCKED, problem);
+		block(ERRCODE_IO_ERROR, problem);
 		home.look_again_at = now + LOOK_AGAIN_MS;
 		return false;
 	}
@@ -245,13 +301,8 @@ vibe_home_look(bool *may_claim)
 	if (!home.adopted)
 		home.adopted = vibe_supervise_adopt();
 
-	if (strcmp(extension.version, VIBE_VERSION) != 0)
-	{
-		set_state(VIBE_BLOCKED,
-				  psprintf("the library is version %s, the extension %s: restart the server or ALTER EXTENSION vibe_orchestrator UPDATE",
-						   VIBE_VERSION, extension.version));
+	if (!check_versions(extension.version))
 		return true;
-	}
 	check_runners();
 	*may_claim = home.state == VIBE_RUNNING;
 	return true;
@@ -269,7 +320,7 @@ check_runners(void)
 		vibe_home_read_runners();
 	if (home.runners == NULL)
 	{
-		set_state(VIBE_BLOCKED, home.runners_problem);
+		block(ERRCODE_VIBE_RUNNER_FILE, home.runners_problem);
 		return;
 	}
 	foreach(cell, home.runners->runners)
@@ -282,5 +333,8 @@ check_runners(void)
 	}
 	if (usable > 0 && problem == NULL)
 		problem = vibe_verb_problem();
-	set_state(usable > 0 ? VIBE_RUNNING : VIBE_BLOCKED, problem);
+	if (usable > 0)
+		set_state(VIBE_RUNNING, problem);
+	else
+		block(ERRCODE_VIBE_RUNNER_FILE, problem);
 }

@@ -26,7 +26,7 @@ typedef enum VibeState
 /* bits of VibeSlot.pending */
 #define VIBE_PENDING_WORK		1	/* something became ready */
 #define VIBE_PENDING_COMPLETED	2	/* a step was completed */
-#define VIBE_PENDING_EXTENSION	4	/* an extension was created or dropped */
+#define VIBE_PENDING_EXTENSION	4	/* an extension was created, updated or dropped */
 
 /*
  * One configured database.  A slot gets its name once and keeps it until the

@@ -40,8 +40,8 @@ static void wake_at_commit(XactEvent event, void *arg);
 PG_FUNCTION_INFO_V1(vibe_wake);
 
 /*
- * An extension that is created or dropped may be ours: the dispatcher looks
- * at the end of that transaction instead of at its next poll, so that no
+ * An extension that is created, updated or dropped may be ours: the dispatcher
+ * looks at the end of that transaction instead of at its next poll, so that no
  * agent outlives the tables it works for.
  */
 void
@@ -56,7 +56,8 @@ extension_changed(ObjectAccessType access, Oid classId, Oid objectId, int subId,
 {
 	if (previous_access_hook)
 		previous_access_hook(access, classId, objectId, subId, arg);
-	if (classId == ExtensionRelationId && (access == OAT_POST_CREATE || access == OAT_DROP))
+	if (classId == ExtensionRelationId &&
+		(access == OAT_POST_CREATE || access == OAT_POST_ALTER || access == OAT_DROP))
 		announce(VIBE_PENDING_EXTENSION);
 }
 

@@ -122,10 +122,10 @@ vibe_work_listen(void)
 	return vibe_run_verb(VERB_LISTEN, listen_body, NULL);
 }
 
+/* The installed extension, left as it is if there is none. */
 static void
-look_body(void *arg, MemoryContext caller)
+look_up_extension(VibeExtension *extension)
 {
-	VibeExtension *extension = arg;
 	bool		isnull;
 
 	call("SELECT oid, extversion FROM pg_catalog.pg_extension WHERE extname = 'vibe_orchestrator'",
@@ -136,6 +136,12 @@ look_body(void *arg, MemoryContext caller)
 													1, &isnull));
 	strlcpy(extension->version, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
 			sizeof(extension->version));
+}
+
+static void
+look_body(void *arg, MemoryContext caller)
+{
+	look_up_extension(arg);
 }
 
 /* Is the extension installed?  Absence is a result, not an error. */
@@ -308,6 +314,25 @@ text_array(char **texts, int count)
 											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+/*
+ * The extension may have been updated since the last look.  Seen from here,
+ * after the claim and in a snapshot of its own, it is the one that claimed.
+ */
+static void
+check_version(void)
+{
+	VibeExtension extension = {0};
+
+	look_up_extension(&extension);
+	if (strcmp(extension.version, VIBE_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_VIBE_VERSIONS_DIFFER),
+				 errmsg("library and extension versions differ"),
+				 errdetail("The library is version %s, the extension %s.",
+						   VIBE_VERSION, extension.version),
+				 errhint("SELECT * FROM vibe.dispatcher_status() says what is to be done.")));
+}
+
 static void
 claim_body(void *arg, MemoryContext caller)
 {
@@ -355,6 +380,8 @@ claim_body(void *arg, MemoryContext caller)
 		claim->runs = lappend(claim->runs, run);
 		MemoryContextSwitchTo(old);
 	}
+	if (claim->runs != NIL)
+		check_version();
 }
 
 /*

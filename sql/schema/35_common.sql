@@ -1,5 +1,8 @@
 -- Small things that every verb needs: the check at its door, who is calling, the rows it works on, one line of
 -- history, and the token that fences a run's writes.
+--
+-- A literal in a plpgsql body that has a backslash is written E'...': without the E what it means is up to the
+-- caller's standard_conforming_strings.
 
 CREATE FUNCTION vibe._begin_verb()
     RETURNS timestamptz

@@ -24,7 +24,7 @@ BEGIN
         PERFORM vibe._invalid_argument('slug', create_project.slug, 'Use 1 to 100 lower-case letters, digits and hyphens.');
     ELSIF btrim(coalesce(create_project.name, '')) = '' THEN
         PERFORM vibe._invalid_argument('name', create_project.name, 'Give the project a name.');
-    ELSIF create_project.root_path !~ '^/[^\x01-\x1f]*$' OR create_project.root_path ~ '(^|/)\.\.?(/|$)' THEN
+    ELSIF create_project.root_path !~ E'^/[^\x01-\x1f]*$' OR create_project.root_path ~ '(^|/)[.][.]?(/|$)' THEN
         PERFORM vibe._invalid_argument('root_path', create_project.root_path,
             'Use an absolute path without "." and "..", or NULL to publish nothing.');
     END IF;

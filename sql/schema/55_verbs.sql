@@ -270,7 +270,7 @@ AS $$
 BEGIN
     IF NOT (quality_score BETWEEN 0 AND 100) THEN
         PERFORM vibe._invalid_argument('quality_score', quality_score::text, 'Use 0 to 100, or NULL.');
-    ELSIF length(output_path) > 4000 OR output_path ~ '^/|(^|/)\.\.(/|$)|[\x01-\x1f]' THEN
+    ELSIF length(output_path) > 4000 OR output_path ~ E'^/|(^|/)[.][.](/|$)|[\x01-\x1f]' THEN
         PERFORM vibe._invalid_argument('output_path', output_path, 'Use a path relative to the workspace, without "..".');
     END IF;
     RETURN true;

@@ -45,9 +45,9 @@ BEGIN
     RETURN (
         SELECT string_agg(piece.text || coalesce(CASE WHEN fields ? field.name THEN coalesce(fields ->> field.name, '-')
                                                       ELSE field.match END, ''), '' ORDER BY piece.n)
-          FROM regexp_split_to_table(template, '\{[a-z_]+\}') WITH ORDINALITY piece(text, n)
+          FROM regexp_split_to_table(template, '[{][a-z_]+[}]') WITH ORDINALITY piece(text, n)
           LEFT JOIN (SELECT m.m[1] AS match, btrim(m.m[1], '{}') AS name, m.n
-                       FROM regexp_matches(template, '\{[a-z_]+\}', 'g') WITH ORDINALITY m(m, n)) field ON field.n = piece.n);
+                       FROM regexp_matches(template, '[{][a-z_]+[}]', 'g') WITH ORDINALITY m(m, n)) field ON field.n = piece.n);
 END
 $$;
 COMMENT ON FUNCTION vibe._render_prompt(text, jsonb) IS 'Fills {fields} of a template in one pass; an empty field becomes "-".';

@@ -9,7 +9,7 @@ BEGIN ATOMIC
     SELECT r.id, r.task_id, r.branch, r.agent_name, r.renewed_at
       FROM vibe.runs r
      WHERE r.started_by = 'hand' AND r.closed_at IS NULL
-       AND r.renewed_at <= vibe.clock() - coalesce(older_than, vibe._setting('stale_lock_after'))
+       AND vibe.clock() - r.renewed_at >= coalesce(older_than, vibe._setting('stale_lock_after'))
      ORDER BY r.renewed_at;
 END;
 COMMENT ON FUNCTION vibe.find_stale_locks(interval) IS 'Hand-held locks that were not renewed for so long (vibe_orchestrator.stale_lock_after, 30 min, by default). A dispatched run has no lease and is never among them.';

@@ -107,3 +107,48 @@ BEGIN
     RETURN said;
 END
 $$;
+
+-- In a schema: a function for each of pg_catalog's that our functions could mean, an operator for each on the types
+-- that they use, types and tables of the names that they use. Each raises EVIL0 when it is called.
+CREATE FUNCTION t.lay_traps(schema text) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+    types regtype[] := '{text,bigint,integer,smallint,numeric,"double precision",timestamptz,interval,jsonb,boolean,bytea}';
+    trap text;
+    n bigint := 0;
+BEGIN
+    FOR trap IN
+        WITH word AS (
+            SELECT DISTINCT w[1] AS name FROM pg_proc p, regexp_matches(p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), ''), '[a-z_][a-z_0-9]*', 'g') w
+             WHERE p.pronamespace = 'vibe'::regnamespace
+        ), called AS (
+            SELECT DISTINCT ON (p.proname, p.proargtypes) p.* FROM pg_proc p JOIN word w ON w.name = p.proname
+             WHERE p.pronamespace IN ('pg_catalog'::regnamespace, 'vibe'::regnamespace) AND p.prokind = 'f' AND p.proallargtypes IS NULL
+               AND NOT EXISTS (SELECT FROM unnest(p.proargtypes || ARRAY[p.prorettype]) a(type) JOIN pg_type y ON y.oid = a.type WHERE y.typtype = 'p')
+        )
+        SELECT format('CREATE FUNCTION %s.%I(%s) RETURNS %s%s LANGUAGE plpgsql AS %L', schema, c.proname, array_to_string(c.proargtypes::regtype[], ', '),
+                      CASE WHEN c.proretset THEN 'SETOF ' ELSE '' END, c.prorettype::regtype, $evil$BEGIN RAISE EXCEPTION USING ERRCODE = 'EVIL0'; END$evil$)
+          FROM called c
+        UNION ALL
+        SELECT format('CREATE FUNCTION %s.trap_%s(%s) RETURNS %s LANGUAGE plpgsql AS %L', schema, o.oid, concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype),
+                      o.oprresult::regtype, $evil$BEGIN RAISE EXCEPTION USING ERRCODE = 'EVIL0'; END$evil$)
+               || format('; CREATE OPERATOR %s.%s (%sRIGHTARG = %s, FUNCTION = %s.trap_%s)', schema, o.oprname,
+                         'LEFTARG = ' || nullif(o.oprleft, 0)::regtype || ', ', o.oprright::regtype, schema, o.oid)
+          FROM pg_operator o
+         WHERE o.oprnamespace = 'pg_catalog'::regnamespace AND o.oprright = ANY (types) AND (o.oprleft = 0 OR o.oprleft = ANY (types))
+        UNION ALL
+        SELECT format('CREATE DOMAIN %s.%s AS text CHECK (%s.trap_type() IS NULL)', schema, y, schema)
+          FROM unnest(ARRAY['interval', 'timestamptz', 'jsonb', 'numeric', 'bigint', 'name', 'regclass']) y
+        UNION ALL
+        SELECT format('CREATE TABLE %s.%I (LIKE %s)', schema, c.relname, c.oid::regclass)
+          FROM pg_class c
+         WHERE c.relkind IN ('r', 'v') AND (c.relnamespace = 'vibe'::regnamespace OR c.relnamespace = 'pg_catalog'::regnamespace AND c.relname IN ('pg_database', 'pg_extension', 'pg_proc', 'pg_roles'))
+    LOOP
+        IF n = 0 THEN
+            EXECUTE format('CREATE FUNCTION %s.trap_type() RETURNS text LANGUAGE plpgsql AS %L', schema, $evil$BEGIN RAISE EXCEPTION USING ERRCODE = 'EVIL0'; END$evil$);
+        END IF;
+        EXECUTE trap;
+        n := n + 1;
+    END LOOP;
+    RETURN n;
+END
+$$;
