@@ -42,7 +42,10 @@ GRANT EXECUTE ON FUNCTION
 TO vibe_operator;
 
 -- Pipelines
-GRANT EXECUTE ON FUNCTION vibe.create_pipeline TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.create_pipeline, vibe.update_pipeline, vibe.rename_pipeline, vibe.fork_pipeline, vibe.delete_pipeline,
+    vibe.set_step_models, vibe.import_pipeline
+TO vibe_operator;
 
 -- Agents
 GRANT EXECUTE ON FUNCTION vibe.register_agent TO vibe_admin;
