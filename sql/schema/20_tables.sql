@@ -32,10 +32,14 @@ CREATE TABLE vibe.agents (
     agent_file_path text,
     runner text NOT NULL DEFAULT 'default',
     prompt_template text,
+    max_parallel integer,
+    heartbeat_schedule text,
     paused_at timestamptz,
     is_preset boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
     CONSTRAINT name_is_one_plain_word CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'),
+    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
+    CONSTRAINT heartbeat_schedule_has_five_fields CHECK (heartbeat_schedule ~ '^[^ ]+( [^ ]+){4}$'),
     CONSTRAINT runner_is_one_plain_word CHECK (runner ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$'),
     CONSTRAINT model_cannot_be_an_option CHECK (default_model ~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$')
 );
@@ -48,6 +52,8 @@ COMMENT ON COLUMN vibe.agents.skill_path IS 'Where its skill folder is; told to 
 COMMENT ON COLUMN vibe.agents.agent_file_path IS 'Where its definition file is.';
 COMMENT ON COLUMN vibe.agents.runner IS 'Which block of the runner file starts it. Only a name: what may be executed stands in that file.';
 COMMENT ON COLUMN vibe.agents.prompt_template IS 'Its prompt with {fields}; NULL uses the default template.';
+COMMENT ON COLUMN vibe.agents.max_parallel IS 'How many of its runs may be open at once; NULL: as many as its runner has room for.';
+COMMENT ON COLUMN vibe.agents.heartbeat_schedule IS 'When it runs without a task: five cron fields, minute to day of week; NULL never.';
 COMMENT ON COLUMN vibe.agents.paused_at IS 'Since when the dispatcher starts it no more; NULL while it may.';
 COMMENT ON COLUMN vibe.agents.is_preset IS 'Came with the extension; not part of a dump.';
 COMMENT ON COLUMN vibe.agents.created_at IS 'When it was registered.';
@@ -63,7 +69,12 @@ CREATE TABLE vibe.agent_overrides (
     agent_file_path text,
     runner text,
     prompt_template text,
+    max_parallel integer,
+    heartbeat_schedule text,
     paused_at timestamptz,
+    cleared text[] NOT NULL DEFAULT '{}',
+    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
+    CONSTRAINT heartbeat_schedule_has_five_fields CHECK (heartbeat_schedule ~ '^[^ ]+( [^ ]+){4}$'),
     CONSTRAINT runner_is_one_plain_word CHECK (runner ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$'),
     CONSTRAINT model_cannot_be_an_option CHECK (default_model ~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$')
 );
@@ -76,7 +87,10 @@ COMMENT ON COLUMN vibe.agent_overrides.skill_path IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.agent_file_path IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.runner IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.prompt_template IS 'As in vibe.agents.';
+COMMENT ON COLUMN vibe.agent_overrides.max_parallel IS 'As in vibe.agents.';
+COMMENT ON COLUMN vibe.agent_overrides.heartbeat_schedule IS 'As in vibe.agents.';
 COMMENT ON COLUMN vibe.agent_overrides.paused_at IS 'As in vibe.agents.';
+COMMENT ON COLUMN vibe.agent_overrides.cleared IS 'Columns whose value the user took away: NULL now, whatever the agent came with.';
 
 -- Keys below 1000 are for presets, now and in later releases; users' rows begin at 1000.
 CREATE TABLE vibe.pipelines (

@@ -32,7 +32,8 @@ BEGIN
 END
 $viewer$;
 GRANT EXECUTE ON FUNCTION
-    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid, vibe._invalid_argument
+    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid, vibe._invalid_argument,
+    vibe._usable_runners
 TO vibe_viewer;
 
 -- Campaigns
@@ -48,7 +49,11 @@ GRANT EXECUTE ON FUNCTION
 TO vibe_operator;
 
 -- Agents
-GRANT EXECUTE ON FUNCTION vibe.register_agent TO vibe_admin;
+GRANT EXECUTE ON FUNCTION vibe.set_agent_paused, vibe.agent_heartbeat TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.register_agent, vibe.update_agent, vibe.reset_agent, vibe.delete_agent, vibe.register_skill, vibe.delete_skill,
+    vibe.set_agent_skills
+TO vibe_admin;
 
 -- Steps
 GRANT EXECUTE ON FUNCTION
