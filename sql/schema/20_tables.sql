@@ -38,7 +38,7 @@ CREATE TABLE vibe.agents (
     is_preset boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
     CONSTRAINT name_is_one_plain_word CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'),
-    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
+    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 100000),
     CONSTRAINT heartbeat_schedule_has_five_fields CHECK (heartbeat_schedule ~ '^[^ ]+( [^ ]+){4}$'),
     CONSTRAINT runner_is_one_plain_word CHECK (runner ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$'),
     CONSTRAINT model_cannot_be_an_option CHECK (default_model ~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$')
@@ -52,7 +52,7 @@ COMMENT ON COLUMN vibe.agents.skill_path IS 'Where its skill folder is; told to 
 COMMENT ON COLUMN vibe.agents.agent_file_path IS 'Where its definition file is.';
 COMMENT ON COLUMN vibe.agents.runner IS 'Which block of the runner file starts it. Only a name: what may be executed stands in that file.';
 COMMENT ON COLUMN vibe.agents.prompt_template IS 'Its prompt with {fields}; NULL uses the default template.';
-COMMENT ON COLUMN vibe.agents.max_parallel IS 'How many of its runs may be open at once; NULL: as many as its runner has room for.';
+COMMENT ON COLUMN vibe.agents.max_parallel IS 'Most runs of it at a time; NULL is no limit.';
 COMMENT ON COLUMN vibe.agents.heartbeat_schedule IS 'When it runs without a task: five cron fields, minute to day of week; NULL never.';
 COMMENT ON COLUMN vibe.agents.paused_at IS 'Since when the dispatcher starts it no more; NULL while it may.';
 COMMENT ON COLUMN vibe.agents.is_preset IS 'Came with the extension; not part of a dump.';
@@ -73,7 +73,7 @@ CREATE TABLE vibe.agent_overrides (
     heartbeat_schedule text,
     paused_at timestamptz,
     cleared text[] NOT NULL DEFAULT '{}',
-    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
+    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 100000),
     CONSTRAINT heartbeat_schedule_has_five_fields CHECK (heartbeat_schedule ~ '^[^ ]+( [^ ]+){4}$'),
     CONSTRAINT runner_is_one_plain_word CHECK (runner ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$'),
     CONSTRAINT model_cannot_be_an_option CHECK (default_model ~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$')

@@ -151,8 +151,8 @@ BEGIN
             'Use 1 to 100 of A-Z a-z 0-9 . _ : @ / -, not beginning with "-".');
     ELSIF btrim(given ->> 'level') = '' THEN
         PERFORM vibe._invalid_argument('level', given ->> 'level', 'Use orchestrator, lead, specialist or a word of yours.');
-    ELSIF given -> 'max_parallel' <> 'null' AND (vibe._whole_number(given -> 'max_parallel') BETWEEN 1 AND 10000) IS NOT TRUE THEN
-        PERFORM vibe._invalid_argument('max_parallel', given ->> 'max_parallel', 'Use 1 to 10000, or clear it for no limit of its own.');
+    ELSIF given -> 'max_parallel' <> 'null' AND (vibe._whole_number(given -> 'max_parallel') BETWEEN 1 AND 100000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('max_parallel', given ->> 'max_parallel', 'Use 1 to 100000, or clear it for no limit of its own.');
     ELSIF NOT vibe._is_cron_schedule(given ->> 'heartbeat_schedule') THEN
         PERFORM vibe._invalid_argument('heartbeat_schedule', given ->> 'heartbeat_schedule',
             'Use five cron fields (minute, hour, day of month, month, day of week), such as */10 * * * *.');

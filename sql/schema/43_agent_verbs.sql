@@ -29,7 +29,7 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._agent_info(register_agent.name);
 END
 $$;
-COMMENT ON FUNCTION vibe.register_agent(text, text, text, text, text, text, text, text, integer, text) IS 'Inserts an agent, or changes the given fields of one; NULL leaves a field as it is (update_agent() clears one). runner names a block of the runner file, "default" where nothing is given. max_parallel: open runs at once, 1 to 10000. heartbeat_schedule: five cron fields. Locks the agent row. Raises VB022, VB030 (invalid argument), VB040 (unknown runner).';
+COMMENT ON FUNCTION vibe.register_agent(text, text, text, text, text, text, text, text, integer, text) IS 'Inserts an agent, or changes the given fields of one; NULL leaves a field as it is (update_agent() clears one). runner names a block of the runner file, "default" where nothing is given. max_parallel: most runs at a time, 1 to 100000. heartbeat_schedule: five cron fields. Locks the agent row. Raises VB022, VB030 (invalid argument), VB040 (unknown runner).';
 
 CREATE FUNCTION vibe.update_agent(name text, changes jsonb)
     RETURNS SETOF vibe.agent_info
