@@ -10,6 +10,13 @@ CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL 
 -- Leases that can run out.
 CREATE INDEX runs_leases_idx ON vibe.runs (renewed_at) WHERE started_by = 'hand' AND closed_at IS NULL;
 CREATE INDEX runs_task_idx ON vibe.runs (task_id, branch, step);
+-- What an agent did, the last run first.
+CREATE INDEX runs_agent_idx ON vibe.runs (agent_name, id);
+
+-- A pipeline that was put away leaves its slug to another.
+CREATE UNIQUE INDEX pipelines_slug_idx ON vibe.pipelines (slug) WHERE archived_at IS NULL;
+-- Which steps name an agent: asked before it is deleted, also by the foreign key.
+CREATE INDEX pipeline_steps_agent_idx ON vibe.pipeline_steps (agent_name);
 
 -- One entry per head of the queue: the claim walks the distinct (campaign, agent) pairs.
 CREATE INDEX work_ready_idx ON vibe.work (campaign_id, agent_name, priority, since, task_id) WHERE state = 'ready';

@@ -79,14 +79,70 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._definition_steps(jsonb) IS 'The steps and branches of a definition as rows; what cannot be read comes out NULL and is refused by validate_pipeline().';
 
--- Each rule is one SELECT that yields a row per violation.
-CREATE FUNCTION vibe.validate_pipeline(definition jsonb)
-    RETURNS TABLE (level text, code text, message text)
+-- Each rule is one SELECT that yields a row per violation. Three functions: rules of a single step or branch, rules
+-- between them, and what may be meant but seldom is.
+
+CREATE FUNCTION vibe._definition_step_errors(definition jsonb)
+    RETURNS TABLE (code text, message text)
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
     WITH s AS (
         SELECT * FROM vibe._definition_steps(definition)
+    )
+    SELECT 'step_not_an_object', format('step %s is not a JSON object', left(source::text, 60))
+      FROM s WHERE jsonb_typeof(source) <> 'object'
+    UNION ALL
+    SELECT 'not_text', format('step "%s" has %s %s: use a text', left(label, 60), k.key, left(vibe._key(source, k.key)::text, 60))
+      FROM s, unnest(ARRAY['label', 'agent', 'model', 'description', 'output_dir', 'gate', 'deliverable']) k(key)
+     WHERE jsonb_typeof(source) = 'object' AND jsonb_typeof(vibe._key(source, k.key)) IN ('object', 'array', 'boolean')
+    UNION ALL
+    SELECT 'no_label', format('step %s has no label', step)
+      FROM s WHERE NOT is_branch AND btrim(label) = '' AND jsonb_typeof(source) = 'object'
+    UNION ALL
+    SELECT 'label_too_long', format('label "%s…" is longer than 200 characters', left(label, 60))
+      FROM s WHERE length(label) > 200
+    UNION ALL
+    SELECT 'invalid_order', format('step "%s" has order %s: use 0 to 999999', left(label, 60), vibe._key(source, 'order'))
+      FROM s WHERE NOT is_branch AND jsonb_typeof(source) = 'object' AND vibe._key(source, 'order') IS NOT NULL
+       AND vibe._whole_number(vibe._key(source, 'order')) IS NULL
+    UNION ALL
+    SELECT 'unknown_agent', format('step "%s" names agent "%s", which is not registered', label, agent_name)
+      FROM s WHERE agent_name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = s.agent_name)
+    UNION ALL
+    SELECT 'invalid_model', format('step "%s" names model "%s"', label, left(model, 60))
+      FROM s WHERE model !~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$'
+    UNION ALL
+    SELECT 'invalid_output_dir', format('step "%s" has output_dir "%s"', label, left(output_dir, 60))
+      FROM s WHERE output_dir !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'
+    UNION ALL
+    SELECT 'invalid_timeout', format('step "%s" has timeout %s: use 1 second to 24 hours', label, vibe._key(source, 'timeout'))
+      FROM s WHERE jsonb_typeof(source) = 'object' AND vibe._key(source, 'timeout') IS NOT NULL
+       AND (timeout BETWEEN interval '1 second' AND interval '24 hours') IS NOT TRUE
+    UNION ALL
+    SELECT 'invalid_max_attempts', format('step "%s" has max_attempts %s: use 1 to 100', label, vibe._key(source, 'max_attempts'))
+      FROM s WHERE jsonb_typeof(source) = 'object' AND vibe._key(source, 'max_attempts') IS NOT NULL
+       AND (vibe._whole_number(vibe._key(source, 'max_attempts')) BETWEEN 1 AND 100) IS NOT TRUE
+    UNION ALL
+    SELECT 'unknown_gate', format('step "%s" has gate "%s": use "human"', label, left(gate, 60))
+      FROM s WHERE gate <> 'human'
+    UNION ALL
+    SELECT 'branch_without_label', 'a branch has no label' FROM s WHERE is_branch AND btrim(branch) = ''
+    UNION ALL
+    SELECT 'branch_without_agent', format('branch "%s" has no agent', branch)
+      FROM s WHERE is_branch AND agent_name IS NULL;
+END;
+COMMENT ON FUNCTION vibe._definition_step_errors(jsonb) IS 'What is wrong with single steps and branches of a definition.';
+
+-- The main line is ordered by number and a branch starts after a step of it, so nothing can wait in a circle but
+-- through the convergence step, or where a definition names branches as each other's triggers.
+CREATE FUNCTION vibe._definition_line_errors(definition jsonb)
+    RETURNS TABLE (code text, message text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    WITH RECURSIVE s AS (
+        SELECT d.*, vibe._text(vibe._key(d.source, 'trigger_after_step')) AS trigger FROM vibe._definition_steps(definition) d
     ), main AS (
         SELECT * FROM s WHERE NOT is_branch
     ), branches AS (
@@ -94,7 +150,73 @@ BEGIN ATOMIC
     ), convergence AS (
         SELECT vibe._key(definition, 'convergence_step') AS given,
                vibe._whole_number(vibe._key(definition, 'convergence_step')) AS step
+    ), waits(branch, for_branch) AS (
+        SELECT b.branch, b.trigger FROM branches b WHERE b.trigger_after_step IS NULL AND b.trigger IN (SELECT o.branch FROM branches o)
+        UNION
+        SELECT w.branch, b.trigger FROM waits w JOIN branches b ON b.branch = w.for_branch AND b.trigger_after_step IS NULL
     )
+    SELECT 'duplicate_order', format('%s steps have order %s', count(*), step)
+      FROM main GROUP BY step HAVING count(*) > 1
+    UNION ALL
+    SELECT 'duplicate_branch', format('%s branches are labelled "%s"', count(*), branch)
+      FROM branches WHERE btrim(branch) <> '' GROUP BY branch HAVING count(*) > 1
+    UNION ALL
+    SELECT 'self_reference', format('branch "%s" is triggered by itself', branch)
+      FROM branches b WHERE trigger_after_step IS NULL AND trigger = branch
+    UNION ALL
+    SELECT 'cycle', format('branch "%s" waits for itself through branch "%s"', b.branch, b.trigger)
+      FROM branches b WHERE b.trigger_after_step IS NULL AND b.trigger <> b.branch
+       AND EXISTS (SELECT 1 FROM waits w WHERE w.branch = b.branch AND w.for_branch = b.branch)
+    UNION ALL
+    SELECT 'unknown_trigger', format('branch "%s" is triggered by step %s, which is not there', branch,
+           coalesce(left(vibe._key(source, 'trigger_after_step')::text, 60), 'null'))
+      FROM branches b WHERE NOT EXISTS (SELECT 1 FROM main m WHERE m.step = b.trigger_after_step)
+       AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.branch = b.branch AND w.for_branch = b.branch)
+    UNION ALL
+    SELECT 'unknown_convergence', format('convergence_step %s is no step of the main line', given)
+      FROM convergence c WHERE given IS NOT NULL AND NOT EXISTS (SELECT 1 FROM main m WHERE m.step = c.step)
+    UNION ALL
+    SELECT 'convergence_before_trigger',
+           format('branch "%s" starts after step %s, but step %s already waits for all branches', branch, trigger_after_step, c.step)
+      FROM branches, convergence c WHERE trigger_after_step >= c.step
+    UNION ALL
+    SELECT 'review_before_draft', format('step "%s" comes before any writer', r.label)
+      FROM main r WHERE r.agent_name ~ '(reviewer|humanizer)$'
+       AND EXISTS (SELECT 1 FROM main w WHERE w.agent_name ~ 'writer$')
+       AND NOT EXISTS (SELECT 1 FROM main w WHERE w.agent_name ~ 'writer$' AND w.step < r.step);
+END;
+COMMENT ON FUNCTION vibe._definition_line_errors(jsonb) IS 'What is wrong between the steps and branches of a definition.';
+
+CREATE FUNCTION vibe._definition_warnings(definition jsonb)
+    RETURNS TABLE (code text, message text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    WITH step AS (
+        SELECT * FROM vibe._definition_steps(definition)
+    ), main AS (
+        SELECT * FROM step WHERE NOT is_branch
+    )
+    SELECT 'no_reviewer', 'nobody reviews what the writer writes'
+     WHERE EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'writer$')
+       AND NOT EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'reviewer$')
+    UNION ALL
+    SELECT 'no_humanizer', 'no step humanizes the text'
+     WHERE EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'writer$')
+       AND NOT EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'humanizer$')
+    UNION ALL
+    SELECT 'missing_services', format('agent "%s" lacks required services: %s', a.agent_name, array_to_string(a.missing, ', '))
+      FROM (SELECT s.agent_name, vibe._missing_services(s.agent_name) AS missing
+              FROM (SELECT DISTINCT agent_name FROM step WHERE agent_name IS NOT NULL) s) a
+     WHERE a.missing <> '{}';
+END;
+COMMENT ON FUNCTION vibe._definition_warnings(jsonb) IS 'What a definition seldom means to leave out.';
+
+CREATE FUNCTION vibe.validate_pipeline(definition jsonb)
+    RETURNS TABLE (level text, code text, message text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
     SELECT 'error', 'not_an_object', 'the definition is not a JSON object'
      WHERE coalesce(jsonb_typeof(definition), 'null') <> 'object'
     UNION ALL
@@ -102,81 +224,22 @@ BEGIN ATOMIC
       FROM unnest(ARRAY['main_steps', 'parallel_branches']) k(key)
      WHERE jsonb_typeof(vibe._key(definition, k.key)) <> 'array'
     UNION ALL
+    SELECT 'error', 'invalid_on_complete', 'on_complete is not a JSON object'
+     WHERE jsonb_typeof(vibe._key(definition, 'on_complete')) <> 'object'
+    UNION ALL
     SELECT 'error', 'empty', 'no main step has an agent'
-     WHERE NOT EXISTS (SELECT 1 FROM main WHERE agent_name IS NOT NULL)
+     WHERE NOT EXISTS (SELECT 1 FROM vibe._definition_steps(definition) s WHERE NOT s.is_branch AND s.agent_name IS NOT NULL)
     UNION ALL
     SELECT 'error', 'too_long', 'more than 1000 steps and branches'
-     WHERE (SELECT count(*) FROM s) > 1000
+     WHERE (SELECT count(*) FROM vibe._definition_steps(definition) s) > 1000
     UNION ALL
-    SELECT 'error', 'step_not_an_object', format('step %s is not a JSON object', left(source::text, 60))
-      FROM s WHERE jsonb_typeof(source) <> 'object'
+    SELECT 'error', e.code, e.message FROM vibe._definition_step_errors(definition) e
     UNION ALL
-    SELECT 'error', 'no_label', format('step %s has no label', step) FROM main
-     WHERE btrim(label) = '' AND jsonb_typeof(source) = 'object'
+    SELECT 'error', e.code, e.message FROM vibe._definition_line_errors(definition) e
     UNION ALL
-    SELECT 'error', 'label_too_long', format('label "%s…" is longer than 200 characters', left(label, 60))
-      FROM s WHERE length(label) > 200
-    UNION ALL
-    SELECT 'error', 'invalid_order', format('step "%s" has order %s: use 0 to 999999', left(label, 60), vibe._key(source, 'order'))
-      FROM main WHERE jsonb_typeof(source) = 'object' AND vibe._key(source, 'order') IS NOT NULL
-       AND vibe._whole_number(vibe._key(source, 'order')) IS NULL
-    UNION ALL
-    SELECT 'error', 'duplicate_order', format('%s steps have order %s', count(*), step)
-      FROM main GROUP BY step HAVING count(*) > 1
-    UNION ALL
-    SELECT 'error', 'unknown_agent', format('step "%s" names agent "%s", which is not registered', label, agent_name)
-      FROM s WHERE agent_name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = s.agent_name)
-    UNION ALL
-    SELECT 'error', 'invalid_model', format('step "%s" names model "%s"', label, left(model, 60))
-      FROM s WHERE model !~ '^[A-Za-z0-9._:@/][A-Za-z0-9._:@/-]{0,99}$'
-    UNION ALL
-    SELECT 'error', 'invalid_output_dir', format('step "%s" has output_dir "%s"', label, left(output_dir, 60))
-      FROM s WHERE output_dir !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'
-    UNION ALL
-    SELECT 'error', 'invalid_timeout', format('step "%s" has timeout %s: use 1 second to 24 hours', label, vibe._key(source, 'timeout'))
-      FROM s WHERE jsonb_typeof(source) = 'object' AND vibe._key(source, 'timeout') IS NOT NULL
-       AND (timeout BETWEEN interval '1 second' AND interval '24 hours') IS NOT TRUE
-    UNION ALL
-    SELECT 'error', 'invalid_max_attempts', format('step "%s" has max_attempts %s: use 1 to 100', label, vibe._key(source, 'max_attempts'))
-      FROM s WHERE jsonb_typeof(source) = 'object' AND vibe._key(source, 'max_attempts') IS NOT NULL
-       AND (vibe._whole_number(vibe._key(source, 'max_attempts')) BETWEEN 1 AND 100) IS NOT TRUE
-    UNION ALL
-    SELECT 'error', 'unknown_gate', format('step "%s" has gate "%s": use "human"', label, left(gate, 60))
-      FROM s WHERE gate <> 'human'
-    UNION ALL
-    SELECT 'error', 'branch_without_label', 'a branch has no label' FROM branches WHERE btrim(branch) = ''
-    UNION ALL
-    SELECT 'error', 'duplicate_branch', format('%s branches are labelled "%s"', count(*), branch)
-      FROM branches WHERE btrim(branch) <> '' GROUP BY branch HAVING count(*) > 1
-    UNION ALL
-    SELECT 'error', 'branch_without_agent', format('branch "%s" has no agent', branch)
-      FROM branches WHERE agent_name IS NULL
-    UNION ALL
-    SELECT 'error', 'unknown_trigger', format('branch "%s" is triggered by step %s, which is not there', branch,
-           coalesce(trigger_after_step::text, 'null'))
-      FROM branches b WHERE NOT EXISTS (SELECT 1 FROM main m WHERE m.step = b.trigger_after_step)
-    UNION ALL
-    SELECT 'error', 'unknown_convergence', format('convergence_step %s is no step of the main line', given)
-      FROM convergence c WHERE given IS NOT NULL AND NOT EXISTS (SELECT 1 FROM main m WHERE m.step = c.step)
-    UNION ALL
-    SELECT 'error', 'convergence_before_trigger',
-           format('branch "%s" starts after step %s, but step %s already waits for all branches', branch, trigger_after_step, c.step)
-      FROM branches, convergence c WHERE trigger_after_step >= c.step
-    UNION ALL
-    SELECT 'error', 'review_before_draft', format('step "%s" comes before any writer', r.label)
-      FROM main r WHERE r.agent_name ~ '(reviewer|humanizer)$'
-       AND EXISTS (SELECT 1 FROM main w WHERE w.agent_name ~ 'writer$')
-       AND NOT EXISTS (SELECT 1 FROM main w WHERE w.agent_name ~ 'writer$' AND w.step < r.step)
-    UNION ALL
-    SELECT 'warning', 'no_reviewer', 'nobody reviews what the writer writes'
-     WHERE EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'writer$')
-       AND NOT EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'reviewer$')
-    UNION ALL
-    SELECT 'warning', 'no_humanizer', 'no step humanizes the text'
-     WHERE EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'writer$')
-       AND NOT EXISTS (SELECT 1 FROM main WHERE agent_name ~ 'humanizer$');
+    SELECT 'warning', w.code, w.message FROM vibe._definition_warnings(definition) w;
 END;
-COMMENT ON FUNCTION vibe.validate_pipeline(jsonb) IS 'What is wrong with a pipeline definition: level error (create_pipeline refuses it) or warning, a code, a message; no row when all is well.';
+COMMENT ON FUNCTION vibe.validate_pipeline(jsonb) IS 'What is wrong with a pipeline definition: level error (create_pipeline and update_pipeline refuse it) or warning (no_reviewer, no_humanizer, missing_services), a code, a message; no row when all is well.';
 
 CREATE FUNCTION vibe._insert_version(pipeline_id bigint, definition jsonb, at timestamptz)
     RETURNS vibe.pipeline_versions
@@ -213,45 +276,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._insert_version(bigint, jsonb, timestamptz) IS 'Stores a checked definition as the pipeline''s next version. Raises VB031.';
-
-CREATE TYPE vibe.pipeline_info AS (
-    id bigint, slug text, name text, version integer, main_steps bigint, branches bigint);
-COMMENT ON TYPE vibe.pipeline_info IS 'A pipeline with the number and size of its current version, as functions return it.';
-
-CREATE FUNCTION vibe.create_pipeline(slug text, name text, definition jsonb, description text DEFAULT NULL)
-    RETURNS SETOF vibe.pipeline_info
-    LANGUAGE plpgsql
-    SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    at timestamptz := vibe._begin_verb();
-    new_id bigint;
-BEGIN
-    IF create_pipeline.slug IS NULL OR create_pipeline.slug !~ '^[a-z0-9][a-z0-9-]{0,99}$' THEN
-        PERFORM vibe._invalid_argument('slug', create_pipeline.slug, 'Use 1 to 100 lower-case letters, digits and hyphens.');
-    ELSIF btrim(coalesce(create_pipeline.name, '')) = '' THEN
-        PERFORM vibe._invalid_argument('name', create_pipeline.name, 'Give the pipeline a name.');
-    END IF;
-    INSERT INTO vibe.pipelines AS p (slug, name, description, created_at)
-    VALUES (create_pipeline.slug, create_pipeline.name, create_pipeline.description, at)
-    ON CONFLICT ON CONSTRAINT pipelines_slug_key DO NOTHING
-    RETURNING p.id INTO new_id;
-    IF new_id IS NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB032',
-            MESSAGE = 'a pipeline with this slug exists already',
-            DETAIL = format('The slug is "%s".', create_pipeline.slug),
-            HINT = 'Choose another slug; SELECT * FROM vibe.pipelines lists them.';
-    END IF;
-    PERFORM vibe._insert_version(new_id, create_pipeline.definition, at);
-    RETURN QUERY
-        SELECT p.id, p.slug, p.name, v.number,
-               (SELECT count(*) FROM vibe.pipeline_steps s WHERE s.pipeline_version_id = v.id AND s.branch = ''),
-               (SELECT count(*) FROM vibe.pipeline_steps s WHERE s.pipeline_version_id = v.id AND s.branch <> '')
-          FROM vibe.pipelines p JOIN vibe.pipeline_versions v ON v.pipeline_id = p.id
-         WHERE p.id = new_id;
-END
-$$;
-COMMENT ON FUNCTION vibe.create_pipeline(text, text, jsonb, text) IS 'Creates a pipeline and its version 1 from a definition {"main_steps": [{"order", "agent", "label", "model", "output_dir", "timeout", "max_attempts", "gate"}], "parallel_branches": [{"trigger_after_step", "agent", "label", "deliverable"}], "convergence_step", "on_complete"}; camelCase keys are read as well. Raises VB030 (invalid argument), VB031 (invalid definition), VB032 (slug taken).';

@@ -87,19 +87,20 @@ BEGIN
     END IF;
     SELECT v.* INTO version
       FROM vibe.pipelines p JOIN vibe.pipeline_versions v ON v.pipeline_id = p.id
-     WHERE p.id = _pipeline_for_campaign.pipeline_id OR p.slug = _pipeline_for_campaign.pipeline_slug
-     ORDER BY v.number DESC LIMIT 1;
+     WHERE (p.id = _pipeline_for_campaign.pipeline_id OR p.slug = _pipeline_for_campaign.pipeline_slug) AND p.archived_at IS NULL
+     ORDER BY v.number DESC LIMIT 1
+       FOR KEY SHARE OF p;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VB005',
             MESSAGE = 'pipeline not found',
             DETAIL = format('There is no pipeline %s.', coalesce(quote_literal(left(pipeline_slug, 200)), 'with id ' || pipeline_id)),
-            HINT = 'SELECT * FROM vibe.pipelines lists them.';
+            HINT = 'SELECT * FROM vibe.list_pipelines() lists them.';
     END IF;
     RETURN version;
 END
 $$;
-COMMENT ON FUNCTION vibe._pipeline_for_campaign(bigint, text) IS 'The current version of the pipeline with that id or slug. Raises VB005, VB030.';
+COMMENT ON FUNCTION vibe._pipeline_for_campaign(bigint, text) IS 'The current version of the pipeline with that id or slug, the pipeline locked FOR KEY SHARE against delete_pipeline(). Raises VB005 (also an archived one), VB030.';
 
 -- Tables written: tasks, work. One statement whatever the number: the entry point is the same for all.
 CREATE FUNCTION vibe._create_tasks(campaign vibe.campaigns, how_many integer, at timestamptz)

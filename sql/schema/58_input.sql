@@ -8,6 +8,8 @@ CREATE FUNCTION vibe.default_prompt_template()
 BEGIN ATOMIC
     SELECT $template$You are {agent}. {agent_description}
 Skill folder: {skill_path}
+Skills:
+{skills}
 
 Task {task_id}: {title}
 {description}
@@ -134,12 +136,12 @@ BEGIN
                'contract', 1, 'run_id', run.id::text, 'task_id', t.id, 'branch', run.branch, 'step', run.step,
                'step_label', s.label, 'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model,
                'campaign_id', t.campaign_id, 'campaign', c.slug, 'project', p.slug, 'title', t.title,
-               'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'output_dir', s.output_dir,
+               'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
                'token', token, 'revision_notes', t.rejection_notes, 'note', w.note, 'session', run.session_id,
                'resume_session', run.resumed_session, 'timeout_s', extract(epoch FROM s.timeout)::bigint,
                'budget_usd', c.budget_usd, 'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id)),
            jsonb_build_object(
-               'agent', a.name, 'agent_description', coalesce(a.description, ''), 'skill_path', a.skill_path,
+               'agent', a.name, 'agent_description', coalesce(a.description, ''), 'skill_path', a.skill_path, 'skills', k.lines,
                'task_id', t.id, 'title', t.title, 'description', coalesce(t.description, ''), 'keyword', t.keyword,
                'step', run.step, 'step_label', s.label, 'step_description', coalesce(s.description, ''),
                'deliverable', s.deliverable, 'project', p.name, 'project_description', coalesce(p.description, ''),
@@ -156,6 +158,9 @@ BEGIN
       JOIN vibe.projects p ON p.id = t.project_id
       JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = run.branch AND s.step = run.step
       JOIN vibe.current_agents a ON a.name = run.agent_name
+     CROSS JOIN LATERAL (SELECT string_agg(format('%s (%s)', k.slug, k.path), E'\n' ORDER BY x.position) AS lines,
+                                coalesce(jsonb_agg(jsonb_build_object('slug', k.slug, 'path', k.path, 'kind', k.kind) ORDER BY x.position), '[]') AS list
+                           FROM vibe.agent_skills x JOIN vibe.skills k ON k.slug = x.skill_slug WHERE x.agent_name = run.agent_name) k
       LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
       LEFT JOIN vibe.work w ON w.task_id = t.id AND w.branch = run.branch
      WHERE t.id = run.task_id;

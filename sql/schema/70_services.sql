@@ -151,7 +151,7 @@ BEGIN
     ELSIF given.env_var !~ '^[A-Z][A-Z0-9_]{0,63}$' OR vibe._looks_like_secret(given.env_var) THEN
         PERFORM vibe._invalid_argument('env_var', hidden,
             'Give the name of an environment variable in capitals, such as OPENAI_API_KEY, never its value.');
-    ELSIF given.base_url !~ '^https?://[^\s@]+$' OR length(given.base_url) > 2000 OR vibe._looks_like_secret(given.base_url) THEN
+    ELSIF given.base_url !~ E'^https?://[^\\s@]+$' OR length(given.base_url) > 2000 OR vibe._looks_like_secret(given.base_url) THEN
         PERFORM vibe._invalid_argument('base_url', hidden, 'Use a http or https URL without a password or a key. ' || told);
     ELSIF jsonb_typeof(given.config) <> 'object' OR length(given.config::text) > 10000 THEN
         PERFORM vibe._invalid_argument('config', hidden, 'Use a JSON object of at most 10000 characters.');

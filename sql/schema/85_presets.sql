@@ -20,7 +20,9 @@ SELECT v.name, v.level, v.model, v.description, true, now()
     ('vibe-audience-enricher', 'specialist', 'sonnet', 'Adds detail to audience profiles.')
   ) v(name, level, model, description);
 
-CREATE FUNCTION vibe._install_preset(key bigint, slug text, name text, description text, definition jsonb)
+UPDATE vibe.agents SET heartbeat_schedule = '*/10 * * * *' WHERE name = 'vibe-orchestrator';
+
+CREATE FUNCTION vibe._install_preset(key bigint, slug text, name text, category text, description text, definition jsonb)
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -29,8 +31,8 @@ BEGIN
     IF EXISTS (SELECT 1 FROM vibe.validate_pipeline(definition) v WHERE v.level = 'error') THEN
         RAISE EXCEPTION 'preset pipeline % is invalid', slug;
     END IF;
-    INSERT INTO vibe.pipelines (id, slug, name, description, is_preset, created_at)
-    VALUES (key, slug, name, description, true, now());
+    INSERT INTO vibe.pipelines (id, slug, name, category, description, is_preset, created_at)
+    VALUES (key, slug, name, category, description, true, now());
     INSERT INTO vibe.pipeline_versions (id, pipeline_id, number, definition, convergence_step, on_complete, created_at)
     VALUES (key, key, 1, definition, (definition ->> 'convergence_step')::integer, coalesce(definition -> 'on_complete', '{}'), now());
     INSERT INTO vibe.pipeline_steps (pipeline_version_id, branch, step, label, agent_name, model, description,
@@ -41,15 +43,15 @@ BEGIN
     RETURN key;
 END
 $$;
-COMMENT ON FUNCTION vibe._install_preset(bigint, text, text, text, jsonb) IS 'Adds a pipeline that comes with the extension.';
+COMMENT ON FUNCTION vibe._install_preset(bigint, text, text, text, text, jsonb) IS 'Adds a pipeline that comes with the extension.';
 
-SELECT vibe._install_preset(1, 'research-only', 'Research only', 'Keyword research and an analysis of the search results.', '{
+SELECT vibe._install_preset(1, 'research-only', 'Research only', 'research', 'Keyword research and an analysis of the search results.', '{
     "main_steps": [
         {"order": 0, "agent": null, "label": "Created"},
         {"order": 1, "agent": "vibe-keyword-researcher", "model": "sonnet", "label": "Keyword Research", "output_dir": "research"},
         {"order": 2, "agent": "vibe-serp-analyzer", "model": "sonnet", "label": "SERP Analysis", "output_dir": "research"}]}');
 
-SELECT vibe._install_preset(2, 'content-draft', 'Content draft', 'An article from keyword to final text.', '{
+SELECT vibe._install_preset(2, 'content-draft', 'Content draft', 'content', 'An article from keyword to final text.', '{
     "main_steps": [
         {"order": 0, "agent": null, "label": "Created"},
         {"order": 1, "agent": "vibe-keyword-researcher", "model": "sonnet", "label": "Keyword Research", "output_dir": "research"},
@@ -59,7 +61,7 @@ SELECT vibe._install_preset(2, 'content-draft', 'Content draft', 'An article fro
         {"order": 5, "agent": "vibe-humanizer", "model": "opus", "label": "Humanize", "output_dir": "final"}],
     "on_complete": {"summary": true}}');
 
-SELECT vibe._install_preset(3, 'full-content-production', 'Full content production', 'An article with its image, social posts and e-mail excerpt.', '{
+SELECT vibe._install_preset(3, 'full-content-production', 'Full content production', 'content', 'An article with its image, social posts and e-mail excerpt.', '{
     "main_steps": [
         {"order": 0, "agent": null, "label": "Created"},
         {"order": 1, "agent": "vibe-keyword-researcher", "model": "sonnet", "label": "Keyword Research", "output_dir": "research"},
@@ -74,7 +76,7 @@ SELECT vibe._install_preset(3, 'full-content-production', 'Full content producti
     "convergence_step": 5,
     "on_complete": {"telegram": true, "summary": true, "generate_manifest": true}}');
 
-SELECT vibe._install_preset(4, 'launch-package', 'Launch package', 'An article, its media, and a landing page, e-mails and advertisements to launch with.', '{
+SELECT vibe._install_preset(4, 'launch-package', 'Launch package', 'launch', 'An article, its media, and a landing page, e-mails and advertisements to launch with.', '{
     "main_steps": [
         {"order": 0, "agent": null, "label": "Created"},
         {"order": 1, "agent": "vibe-keyword-researcher", "model": "sonnet", "label": "Keyword Research", "output_dir": "research"},
@@ -92,10 +94,10 @@ SELECT vibe._install_preset(4, 'launch-package', 'Launch package', 'An article, 
     "convergence_step": 5,
     "on_complete": {"telegram": true, "summary": true, "generate_manifest": true}}');
 
-SELECT vibe._install_preset(5, 'audience-discovery', 'Audience discovery', 'Finds audiences and enriches their profiles.', '{
+SELECT vibe._install_preset(5, 'audience-discovery', 'Audience discovery', 'audience', 'Finds audiences and enriches their profiles.', '{
     "main_steps": [
         {"order": 0, "agent": null, "label": "Created"},
         {"order": 1, "agent": "vibe-audience-researcher", "model": "opus", "label": "Research Audiences", "output_dir": "research"},
         {"order": 2, "agent": "vibe-audience-enricher", "model": "sonnet", "label": "Enrich Profiles", "output_dir": "research"}]}');
 
-DROP FUNCTION vibe._install_preset(bigint, text, text, text, jsonb);
+DROP FUNCTION vibe._install_preset(bigint, text, text, text, text, jsonb);

@@ -40,10 +40,17 @@ GRANT EXECUTE ON FUNCTION
 TO vibe_operator;
 
 -- Pipelines
-GRANT EXECUTE ON FUNCTION vibe.create_pipeline TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.create_pipeline, vibe.update_pipeline, vibe.rename_pipeline, vibe.fork_pipeline, vibe.delete_pipeline,
+    vibe.set_step_models, vibe.import_pipeline
+TO vibe_operator;
 
 -- Agents
-GRANT EXECUTE ON FUNCTION vibe.register_agent TO vibe_admin;
+GRANT EXECUTE ON FUNCTION vibe.set_agent_paused, vibe.agent_heartbeat TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.register_agent, vibe.update_agent, vibe.reset_agent, vibe.delete_agent, vibe.register_skill, vibe.delete_skill,
+    vibe.set_agent_skills
+TO vibe_admin;
 
 -- Steps
 GRANT EXECUTE ON FUNCTION
@@ -59,8 +66,7 @@ GRANT EXECUTE ON FUNCTION vibe.pause_provider, vibe.resume_provider TO vibe_oper
 GRANT EXECUTE ON FUNCTION vibe.set_provider_limit TO vibe_admin;
 
 -- Workers elsewhere
-GRANT EXECUTE ON FUNCTION vibe.claim_runs TO vibe_operator;
-GRANT EXECUTE ON FUNCTION vibe.complete_steps TO vibe_operator, vibe_agent;
+GRANT EXECUTE ON FUNCTION vibe.claim_runs, vibe.complete_steps TO vibe_operator;
 
 -- Services
 GRANT EXECUTE ON FUNCTION

@@ -26,12 +26,25 @@ INSERT INTO vibe.task_transitions (from_status, to_status) VALUES ('backlog', 't
 INSERT INTO vibe.output_statuses (output_dir, status) VALUES ('translations', 'translated');
 SELECT vibe.register_agent('translator', runner => 'demo', default_model => 'small');
 SELECT vibe.register_agent('vibe-humanizer', runner => 'demo');
+SELECT vibe.update_agent('vibe-orchestrator', '{"heartbeat_schedule": null, "max_parallel": 2}');
+SELECT vibe.set_agent_paused('vibe-ad-writer', true);
+SELECT vibe.agent_heartbeat('translator');
+SELECT vibe.register_skill('style', 'House style', 'skills/style', description => 'How we write.');
+SELECT vibe.register_skill('words', 'Words', '/srv/skills/words', kind => 'reference');
+SELECT vibe.set_agent_skills('vibe-humanizer', '{words,style}');
+SELECT vibe.set_agent_skills('translator', '{style}');
 SELECT vibe.create_project('p', 'P', root_path => '/srv/p');
 SELECT vibe.create_pipeline('own', 'Own', '{"main_steps": [{"agent": "translator", "label": "one", "output_dir": "translations"},
 	{"agent": "vibe-humanizer", "label": "two"}], "parallel_branches": [{"agent": "translator", "label": "Side", "trigger_after_step": 0}]}');
+SELECT vibe.fork_pipeline(3, 'forked', 'Forked');
+SELECT vibe.set_step_models(1001, '{"3": "opus", "Hero Image": "haiku"}');
+SELECT vibe.create_pipeline('old', 'Old', '{"mainSteps": [{"agent": "translator", "label": "one"}]}', category => 'past');
 SELECT vibe.create_campaign(1, 'own', 'Own', pipeline_slug => 'own', target_article_count => 4, seed_keywords => ARRAY['a "quoted" one', E'a\ttab and a \\ backslash']);
 SELECT vibe.create_campaign(1, 'preset', 'Preset', pipeline_slug => 'content-draft');
 SELECT vibe.activate_campaign(1), vibe.activate_campaign(2);
+SELECT vibe.create_campaign(1, 'ended', 'Ended', pipeline_slug => 'old');
+SELECT vibe.cancel_campaign(3);
+SELECT vibe.delete_pipeline(1002);
 SELECT vibe.acquire_lock(1, 'translator');
 SELECT vibe.complete_step(1, 'translator', output => '{"words": 7}', quality_score => 80);
 SELECT run_id FROM vibe._claim_runs('{demo}', '{2}', 2);
@@ -98,8 +111,8 @@ my $roles = "SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHER
 
 my $before = contents($source);
 my $dump   = $source->basedir . '/vo.sql';
-$source->command_ok([ 'pg_dump', '--no-sync', '-f', $dump, '-d', $source->connstr('vo') ],
-	'pg_dump');
+$source->command_checks_all([ 'pg_dump', '--no-sync', '-f', $dump, '-d', $source->connstr('vo') ],
+	0, [qr/^$/], [qr/^$/], 'pg_dump, without a warning');
 unlike(slurp_file($dump), qr/vibe-content-writer\tspecialist/, 'presets are not in the dump');
 $source->stop;
 
@@ -154,8 +167,19 @@ is( $copy->safe_psql(
 	'a lock held by hand stays');
 is( $copy->safe_psql(
 		'vo', "SELECT c.id FROM vibe.create_campaign(1, 'new', 'New', pipeline_slug => 'own') c"),
-	'3',
+	'4',
 	'new keys follow the old ones');
+is( $copy->safe_psql(
+		'vo', "SELECT row(heartbeat_schedule, max_parallel, runner) FROM vibe.get_agent('vibe-orchestrator')"),
+	'(,2,default)',
+	'what was changed and cleared on a preset agent stays so');
+is( $copy->safe_psql('vo', "SELECT string_agg(slug, ' ') FROM vibe.list_agent_skills('vibe-humanizer')"),
+	'words style',
+	'and its skills');
+is( $copy->safe_psql(
+		'vo', "SELECT version, kind, forked_from FROM vibe.get_pipeline_by_slug('forked')"),
+	'2|fork|3',
+	'a fork of a preset has its versions');
 
 # A copy of the copy: what its presets are must not be doubled. One job: parallel ones would not keep the order that
 # the foreign keys of an extension's tables need.

@@ -10,12 +10,12 @@ SELECT plan(4);
 SET LOCAL client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS plpgsql_check;
 -- Warnings count as errors; those about speed are left out, since most are about casts that cost nothing here.
--- Not cron.*: pg_cron need not be there, so enable_cron() and disable_cron() build those calls as text.
+-- Not cron.*: pg_cron need not be there, so these build those calls as text.
 -- Nor the one place where a STABLE function reads the clock.
 SELECT is_empty($$SELECT p.oid::regprocedure, c.lineno, c.level, c.message FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang,
       LATERAL plpgsql_check_function_tb(p.oid, performance_warnings => false, extra_warnings => true, security_warnings => true, compatibility_warnings => true) c
      WHERE p.pronamespace = 'vibe'::regnamespace AND l.lanname = 'plpgsql' AND p.prorettype <> 'trigger'::regtype
-       AND p.proname NOT IN ('enable_cron', 'disable_cron')
+       AND p.proname NOT IN ('enable_cron', 'disable_cron', '_health_cron')
        AND (p.proname = 'campaign_progress' AND c.message LIKE '%expression is VOLATILE' AND c.context LIKE '%"elapsed"%') IS NOT TRUE$$, 'functions');
 CREATE VIEW pg_temp.finding AS
     SELECT g.tgname, c.lineno, c.level, c.message FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_language l ON l.oid = p.prolang,

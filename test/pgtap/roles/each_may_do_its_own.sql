@@ -1,5 +1,5 @@
 BEGIN;
-SELECT plan(8);
+SELECT plan(10);
 
 SELECT t.campaign(t.pipeline(2)) AS campaign \gset
 SET LOCAL ROLE vibe_viewer;
@@ -10,6 +10,8 @@ SELECT throws_ok(format('SELECT * FROM vibe.pause_campaign(%s)', :campaign), '42
 SET LOCAL ROLE vibe_operator;
 SELECT is(status, 'paused', 'an operator does') FROM vibe.pause_campaign(:campaign);
 SELECT throws_ok($$SELECT * FROM vibe.register_agent('mine')$$, '42501', NULL, 'but makes no agent');
+SELECT is(slug, 'fork', 'and forks pipelines') FROM vibe.fork_pipeline(1, 'fork');
+SELECT isnt(paused_at, NULL, 'and pauses one') FROM vibe.set_agent_paused('agent-1', true);
 SET LOCAL ROLE vibe_admin;
 SELECT is(name, 'mine', 'an admin makes agents') FROM vibe.register_agent('mine');
 SELECT is((SELECT actor FROM vibe.activities WHERE campaign_id = :campaign AND kind = 'campaign_paused'), 'vibe_operator', 'the feed names the role that was set, not the owner');

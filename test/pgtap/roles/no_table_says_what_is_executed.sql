@@ -1,10 +1,11 @@
 -- Who looks after agents names a runner that the runner file has. There is no column for a command, and no table to
--- write one into.
+-- write one into. services.env_var only tells agents the name of a variable that their runner may give them.
 BEGIN;
 SELECT plan(5);
 
 SELECT is_empty($$SELECT c.table_name, c.column_name FROM information_schema.columns c
-    WHERE c.table_schema = 'vibe' AND c.column_name ~ '(^|_)(command|cmd|program|executable|argv?|args|env|environment|prefix|shell)($|_)' AND c.table_name <> 'runners'$$,
+    WHERE c.table_schema = 'vibe' AND c.column_name ~ '(^|_)(command|cmd|program|executable|argv?|args|env|environment|prefix|shell)($|_)' AND c.table_name <> 'runners'
+    AND (c.table_name, c.column_name) <> ('services', 'env_var')$$,
     'no column for a command, its arguments or its environment');
 CREATE ROLE vibe_test_admin IN ROLE vibe_admin;
 SET LOCAL ROLE vibe_test_admin;

@@ -1,5 +1,5 @@
 BEGIN;
-SELECT plan(37);
+SELECT plan(44);
 
 CREATE FUNCTION pg_temp.has(definition jsonb, code text) RETURNS SETOF text LANGUAGE sql
     AS $$ SELECT is(t.problems(definition), code, coalesce(code, 'nothing') || ' in ' || left(definition::text, 100)) $$;
@@ -28,7 +28,13 @@ SELECT pg_temp.has(t.definition(1, jsonb_build_object('parallel_branches', jsonb
 SELECT pg_temp.has(t.definition(1, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('a', 1), t.branch('a', 1)))), 'duplicate_branch');
 SELECT pg_temp.has(t.definition(1, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('a', 1, '{"agent": null}')))), 'branch_without_agent');
 SELECT pg_temp.has(t.definition(1, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('a', 9)))), 'unknown_trigger');
+SELECT pg_temp.has(t.definition(1, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('a', 1, '{"trigger_after_step": "soon"}')))), 'unknown_trigger');
 SELECT pg_temp.has(t.definition(1, '{"convergence_step": 9}'), 'unknown_convergence');
+SELECT pg_temp.has(t.definition(1, '{"on_complete": [1]}'), 'invalid_on_complete');
+SELECT pg_temp.has(t.definition(1, '{"onComplete": true}'), 'invalid_on_complete');
+SELECT pg_temp.has(t.definition(1, '{}', jsonb_build_object('1', jsonb_build_object('description', given))), 'not_text')
+  FROM unnest(ARRAY['{"a": 1}', '[]', 'true']::jsonb[]) given;
+SELECT pg_temp.has(t.definition(1, '{}', '{"1": {"label": []}}'), 'not_text');
 
 SELECT * FROM finish();
 ROLLBACK;
