@@ -115,16 +115,25 @@ take_document(Report *report, json_t *document)
 	}
 }
 
-/* Lines from "{" to "}" at the margin; true when this line was one of them. */
+/*
+ * Lines from "{" to "}" at the margin, those between them indented; true when
+ * this line was one of them.
+ */
 static bool
 add_to_document(Report *report, const char *line, size_t length)
 {
 	Cli		   *cli = &report->cli;
 	json_t	   *document;
 
-	if (!cli->in_document && (length != 1 || line[0] != '{'))
+	if (length == 1 && line[0] == '{')
+	{
+		cli->document.length = 0;
+		cli->in_document = true;
+	}
+	else if (line[0] != ' ' && line[0] != '}')
+		cli->in_document = false;
+	if (!cli->in_document)
 		return false;
-	cli->in_document = true;
 	if (cli->document.length + length < LONGEST_DOCUMENT)
 	{
 		buffer_append(&cli->document, line, length);
