@@ -66,7 +66,7 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test pgtap lint format format-check \
+.PHONY: all install install-shim uninstall uninstall-shim help test pgtap fuzz lint format format-check \
 	bench-handover demo demo-shell setup-server reference ack checkver dist
 .DEFAULT_GOAL := all
 
@@ -84,6 +84,9 @@ test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap
+
+fuzz: ## feed the supervisor's parsers garbage for FUZZ_SECONDS=20
+	@scripts/fuzz
 
 ack: ## accept the new expected output of regress and isolation tests, once read
 	@scripts/accept-expected
