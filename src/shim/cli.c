@@ -57,6 +57,7 @@ is_escape(const char *text, const char *end)
 static void
 mend_escapes(char *text, size_t length)
 {
+	static const char replacement[] = {'f', 'f', 'f', 'd'};
 	char	   *end = text + length;
 
 	while (text < end)
@@ -74,7 +75,7 @@ mend_escapes(char *text, size_t length)
 			hex_value(text + 8) >= 0xDC00 && hex_value(text + 8) < 0xE000)
 			text += 6;
 		else if (code == 0 || (code >= 0xD800 && code < 0xE000))
-			memcpy(text + 2, "fffd", 4);
+			memcpy(text + 2, replacement, sizeof(replacement));
 		text += 6;
 	}
 }

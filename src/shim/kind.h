@@ -13,10 +13,7 @@ typedef struct Kind
 	/* a line of stdout; NULL when nobody parses it */
 	void		(*line) (Report *report, const char *line, size_t length);
 
-	/*
-	 * A program that exited by itself gets its last word here; set for the
-	 * agents whose own output decides, see cli.c.
-	 */
+	/* the last word on a program that exited; NULL unless its output decides (cli.c) */
 	void		(*exited) (Report *report, int exit_code);
 } Kind;
 

@@ -9,24 +9,14 @@ use lib "$FindBin::RealBin/../perl";
 
 use Digest::SHA qw(sha256_hex);
 use Encode ();
-use File::Temp;
 use JSON::PP;
 use Test::More;
 use VibeShim;
 
 my $fixtures = "$FindBin::RealBin/../fixtures/agent-cli";
 my $at_once  = 8;
-my $temp     = File::Temp->newdir('vibe_asan_XXXXXX', TMPDIR => 1);
 
-# without the sanitizers' libraries the ordinary shim has to do
-my $top = "$FindBin::RealBin/../..";
-if (!$ENV{VIBE_SHIM} && system("make -s -C '$top' -f src/shim/sanitize.mk SHIM_ASAN='$temp/shim' >'$temp/make.log' 2>&1") == 0)
-{
-	$shim = "$temp/shim";
-	# the shim knows itself by its path, and agents of other users need none of this
-	chmod 0755, "$temp";
-}
-else { diag('no shim with sanitizers: ', slurp("$temp/make.log") // 'VIBE_SHIM is set') }
+sanitized_shim();
 
 sub replay
 {

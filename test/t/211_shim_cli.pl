@@ -12,6 +12,8 @@ use Test::More;
 use Time::HiRes qw(time);
 use VibeShim;
 
+sanitized_shim();
+
 my $sim = "$agents/vibe-agent-sim";
 my $json = JSON::PP->new->canonical->allow_nonref;
 
