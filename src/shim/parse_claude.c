@@ -150,7 +150,9 @@ take_result(Report *report, json_t *message)
 		complaint = text_format("ended with %.100s", subtype ? subtype : "an error");
 	if (status == 0 && subtype != NULL && strcmp(subtype, "error_max_budget_usd") == 0)
 		cli_decide(report, VERDICT_BUDGET, complaint);
-	else if (status == 0 && (cli->trouble == VERDICT_RATE_LIMITED || cli->trouble == VERDICT_AUTH))
+	/* an empty account is answered like a wrong request */
+	else if ((status == 0 || status == 400) &&
+			 (cli->trouble == VERDICT_RATE_LIMITED || cli->trouble == VERDICT_AUTH))
 		cli_decide(report, cli->trouble, complaint);
 	else
 		cli_fail(report, status, complaint);

@@ -226,11 +226,17 @@ run_on_started(void *context, const char *workspace)
 		run_arm_limit(run, &run->start, run->launch.times.start, run_start_over);
 }
 
+/*
+ * Has the agent told its result, so that there is no more to wait for?  A
+ * command-line agent that wrote the file at VIBE_RESULT has still to say its last
+ * words, and what it used.
+ */
 static bool
 run_has_result(const Run *run)
 {
-	return !run->launch.kind->plain &&
-		(run->report.status != RESULT_NONE || run->report.cli.verdict != VERDICT_NONE);
+	if (run->launch.kind->exited != NULL)
+		return run->report.cli.verdict != VERDICT_NONE;
+	return run->report.status != RESULT_NONE;
 }
 
 /*

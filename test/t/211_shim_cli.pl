@@ -136,6 +136,9 @@ for my $case (@done)
 	is($record->{error}, 'slow down', 'what the program said is the reason, not its stderr');
 	$record = run_agent('claude', [ $sim, 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 529), 'exit=1' ]);
 	is($record->{retry_after_s}, 60, 'claude: 529 passes soon');
+	$record = run_agent('claude', [ $sim, 'line={"type":"assistant","error":"billing_error"}',
+			'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 400), 'exit=1' ]);
+	is($record->{outcome}, 'auth', 'claude: an empty account');
 	ok(run_agent('claude', [ $sim, 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 400), 'exit=1' ])->{permanent},
 		'claude: 400 will not get better');
 	$record = run_agent('opencode', [ $sim, 'line={"type":"error","sessionID":"ses_1","error":{"name":"APIError","data":{"message":"m","statusCode":429,"responseHeaders":{"Retry-After":"12.5"}}}}',
@@ -160,6 +163,10 @@ for my $case (@done)
 	my $record = run_agent('claude', [ $sim, "line=$usage", "line=$usage", 'hang' ], limits => { idle => 1 });
 	is($record->{outcome}, 'timeout_idle', 'silence ends a run');
 	is($record->{usage}{input_tokens}, 5, 'what it had used until then is told, and counted once');
+	$record = shell('claude', q(echo '{"status":"done","summary":"s"}' > "$VIBE_RESULT"; sleep 2; ) . "echo '$usage'; exec sleep 100",
+		limits => { linger => 0.5, idle => 3 });
+	is($record->{outcome}, 'done', 'a result file, then silence: done');
+	is($record->{usage}{input_tokens}, 5, 'but the program has more to say after the file than the time to linger');
 	my $wait = '{"type":"error","message":"Reconnecting... waiting for network"}';
 	$record = shell('codex', "while :; do echo '$wait'; sleep 0.2; done", limits => { idle => 2, timeout => 20 });
 	is($record->{outcome}, 'timeout_idle', 'so does waiting aloud');
