@@ -82,7 +82,8 @@ error_of(const ExitRecord *record)
 		length--;
 	for (start = length; start > 0 && tail[start - 1] != '\n';)
 		start--;
-	if (error == NULL || record->outcome->explained || length == start || strncmp(record->outcome->name, "cancel", 6) == 0)
+	if (error == NULL || record->outcome->explained || length == start ||
+		strncmp(record->outcome->name, "cancel", 6) == 0)
 		return text_or_null(error, ERROR_LIMIT);
 	text = text_format("%.*s: %.*s", (int) utf8_cut(error, strlen(error), ERROR_LIMIT - 600), error,
 					   (int) (length - start), tail + start);

@@ -172,10 +172,15 @@ outcome_of_cli(const AgentEnd *end, const Report *report)
 	return outcome;
 }
 
+/* What was told before the end was ours: a failure is not undone by a file, as with an exit code. */
 static Outcome
 outcome_of_told(const Report *report)
 {
-	return report->status != RESULT_NONE ? outcome_of_result(report) : outcome_of_verdict(report);
+	Verdict		verdict = report->cli.verdict;
+
+	if (verdict == VERDICT_NONE || (verdict == VERDICT_DONE && report->status != RESULT_NONE))
+		return outcome_of_result(report);
+	return outcome_of_verdict(report);
 }
 
 Outcome

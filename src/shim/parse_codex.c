@@ -30,7 +30,7 @@ reset_in(const char *text)
 	rest = strptime(at + strlen("try again at "), "%b %d", &when);
 	if (rest == NULL || strlen(rest) < 3)
 		return 0;
-	rest += 2;					/* st, nd, rd, th */
+	rest += 2;					/* the ending of "25th" */
 	if (strptime(rest, ", %Y %I:%M %p", &when) == NULL)
 		return 0;
 	return (double) timegm(&when);

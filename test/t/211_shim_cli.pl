@@ -174,8 +174,8 @@ for my $case (@done)
 	$record = shell('opencode', "$step; echo '" . opencode('step_start') . "'; sleep 3; " . $step =~ s/"a"/"b"/r, limits => { linger => 1 });
 	is($record->{outcome}, 'done', 'work that is taken up again is not ended for lingering');
 	is($record->{result}{summary}, 'b', 'and its last text is the result');
-	$record = run_agent('claude', [ $sim, 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 401), 'hang' ]);
-	is($record->{outcome}, 'auth', 'a failure, then a hang: the failure');
+	$record = run_agent('claude', [ $sim, 'file={"status":"done"}', 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 401), 'hang' ]);
+	is($record->{outcome}, 'auth', 'a failure, then a hang: the failure, whatever the file says');
 	my $run = new_run(runner => { kind => 'claude', argv => [ $sim, "line=$usage", 'hang' ] });
 	start_shim($run);
 	wait_until(sub { (slurp("$run->{dir}/stdout.0") // '') =~ /m1/ });
