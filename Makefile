@@ -68,7 +68,7 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap lint format format-check \
+.PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap fuzz lint format format-check \
 	bench-handover demo demo-shell setup-server reference ack checkver freeze dist
 .DEFAULT_GOAL := all
 
@@ -89,6 +89,9 @@ test-clients: ## node-postgres and psycopg as callers, directly and through PgBo
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap
+
+fuzz: ## feed the supervisor's parsers garbage for FUZZ_SECONDS=20
+	@scripts/fuzz
 
 ack: ## accept the new expected output of regress and isolation tests, once read
 	@scripts/accept-expected

@@ -31,10 +31,10 @@
 #define MAX_MODEL_LENGTH 100
 #define RUNNER_COLUMNS 9
 
-static bool is_uuid(const char *text);
 static bool is_model(const char *text);
 static bool is_amount(const char *text);
-static bool fill_word(const char *word, const char *run, size_t length,
+static bool can_resume(const VibeKind *kind, const char *run, size_t length);
+static bool fill_word(const char *word, const char *run, size_t length, bool resumed,
 					  char *value, size_t size, VibePeek *peek, char **problem);
 static void json_words(StringInfo out, const char *key, List *words);
 static Datum text_datum(const char *text);
@@ -49,25 +49,10 @@ static const struct
 	const char *key;
 	bool		(*valid) (const char *text);
 }			fillings[] = {
-	{"session", is_uuid},
+	{"session", vibe_is_uuid},
 	{"model", is_model},
 	{"budget_usd", is_amount},
 };
-
-static bool
-is_uuid(const char *text)
-{
-	if (strlen(text) != 36)
-		return false;
-	for (int i = 0; i < 36; i++)
-	{
-		bool		dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? text[i] != '-' : strchr("0123456789abcdefABCDEF", text[i]) == NULL)
-			return false;
-	}
-	return true;
-}
 
 static bool
 is_model(const char *text)
@@ -89,11 +74,30 @@ is_amount(const char *text)
 	return text[whole] == '\0' || (fraction > 0 && text[whole + 1 + fraction] == '\0');
 }
 
-/* The value for one word of args; peek says whether there is one. */
+/* Does the run go on with a session that its program can know? */
 static bool
-fill_word(const char *word, const char *run, size_t length,
+can_resume(const VibeKind *kind, const char *run, size_t length)
+{
+	char		session[256];
+
+	return kind->can_resume != NULL &&
+		vibe_json_peek(run, length, "resume_session", session, sizeof(session)) == PEEK_VALUE &&
+		kind->can_resume(session);
+}
+
+/*
+ * The value for one word of args; peek says whether there is one.  resumed is
+ * set when {session} is the one to go on with, which was checked before.
+ */
+static bool
+fill_word(const char *word, const char *run, size_t length, bool resumed,
 		  char *value, size_t size, VibePeek *peek, char **problem)
 {
+	if (resumed && strcmp(word, "{session}") == 0)
+	{
+		*peek = vibe_json_peek(run, length, "resume_session", value, size);
+		return true;
+	}
 	for (int i = 0; i < lengthof(fillings); i++)
 	{
 		if (strcmp(word, vibe_placeholders[i]) != 0)
@@ -112,25 +116,31 @@ fill_word(const char *word, const char *run, size_t length,
 }
 
 /*
- * The command line for a run: program and args with placeholders filled in.
- * A placeholder without a value is left out together with the option before
- * it, so "--model {model}" can stand in the file of runs that have no model.
+ * The command line for a run: program, the words of its kind and args, with
+ * placeholders filled in.  A placeholder without a value is left out together
+ * with the option before it, so "--model {model}" can stand in the file of runs
+ * that have no model.
  */
 bool
 vibe_runner_fill_argv(VibeRunner *runner, const char *run, size_t length,
 					  List **argv, char **problem)
 {
+	const VibeKind *kind = runner->kind;
+	bool		resumed = can_resume(kind, run, length);
+	const VibeTemplate *around = resumed ? &kind->resumed : &kind->fresh;
+	List	   *words = list_concat(vibe_kind_words(around->before), runner->args);
 	ListCell   *cell;
 
+	words = list_concat(words, vibe_kind_words(around->after));
 	*argv = list_make1(runner->program);
-	foreach(cell, runner->args)
+	foreach(cell, words)
 	{
 		char	   *word = lfirst(cell);
 		size_t		size = Max(strlen(word), 256) + 1;
 		char	   *value = palloc(size);
 		VibePeek	peek;
 
-		if (!fill_word(word, run, length, value, size, &peek, problem))
+		if (!fill_word(word, run, length, resumed, value, size, &peek, problem))
 			return false;
 		if (peek == PEEK_VALUE)
 			*argv = lappend(*argv, value);
@@ -161,7 +171,7 @@ vibe_runner_to_json(StringInfo out, VibeRunner *runner, List *argv)
 {
 	ListCell   *cell;
 
-	appendStringInfo(out, "{\"name\":\"%s\",\"kind\":\"%s\",", runner->name, runner->kind);
+	appendStringInfo(out, "{\"name\":\"%s\",\"kind\":\"%s\",", runner->name, runner->kind->name);
 	json_words(out, "argv", argv);
 	json_words(out, "prefix", runner->prefix);
 	json_words(out, "pass_env", runner->pass_env);
@@ -236,7 +246,7 @@ vibe_runners(PG_FUNCTION_ARGS)
 		foreach(word, runner->prefix)
 			appendStringInfo(&prefix, "%s%s", prefix.len > 0 ? " " : "", (char *) lfirst(word));
 		values[0] = text_datum(runner->name);
-		values[1] = text_datum(runner->kind);
+		values[1] = text_datum(runner->kind->name);
 		values[2] = text_datum(runner->program);
 		values[3] = BoolGetDatum(stat(runner->program, &st) == 0 && S_ISREG(st.st_mode) &&
 								 access(runner->program, X_OK) == 0);

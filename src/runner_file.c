@@ -30,7 +30,6 @@
 #define MAX_PARALLEL 2000
 #define LIMIT_NOT_GIVEN (-1)
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
-#define SUPPORTED_KINDS "plain, vibe"
 
 typedef struct Parser
 {
@@ -248,9 +247,9 @@ key_kind(Parser *parser, const char *key, List *words)
 {
 	char	   *kind = linitial(words);
 
-	if (strcmp(kind, "vibe") != 0 && strcmp(kind, "plain") != 0)
-		return fail(parser, "kind \"%s\" is not supported; supported kinds: %s", kind, SUPPORTED_KINDS);
-	parser->runner->kind = kind;
+	parser->runner->kind = vibe_kind_find(kind);
+	if (parser->runner->kind == NULL)
+		return fail(parser, "kind \"%s\" is not supported; supported kinds: %s", kind, vibe_kind_names());
 	return true;
 }
 
@@ -498,14 +497,14 @@ end_block(Parser *parser)
 		return fail(parser, "runner \"%s\" has no %s", runner->name,
 					runner->kind == NULL ? "kind" : "program");
 	}
-	/* a plain command may well say nothing until it is done */
+	/* some may well say nothing until they are done */
 	for (int i = 0; i < LIMIT_COUNT; i++)
 	{
-		bool		about_silence = i == LIMIT_START || i == LIMIT_IDLE;
+		bool		quiet = (i == LIMIT_START && runner->kind->quiet_start) ||
+		(i == LIMIT_IDLE && runner->kind->quiet);
 
 		if (runner->limits[i] == LIMIT_NOT_GIVEN)
-			runner->limits[i] = about_silence && strcmp(runner->kind, "plain") == 0 ? 0 :
-				limit_rules[i].initial;
+			runner->limits[i] = quiet ? 0 : limit_rules[i].initial;
 	}
 	if (runner->prefix == NIL && !vibe_allow_same_user)
 		runner->problem = "no prefix, and vibe_orchestrator.allow_same_user is off";

@@ -6,6 +6,7 @@
 #define VIBE_RUNNER_FILE_H
 
 #include "nodes/pg_list.h"
+#include "runner_kind.h"
 
 typedef enum VibeLimit
 {
@@ -34,7 +35,7 @@ typedef struct VibeRunner
 {
 	char		name[NAMEDATALEN];
 	int			line;			/* where its block begins */
-	char	   *kind;
+	const VibeKind *kind;
 	char	   *program;
 	List	   *args;			/* of char * */
 	List	   *prefix;			/* of char * */

@@ -82,7 +82,8 @@ error_of(const ExitRecord *record)
 		length--;
 	for (start = length; start > 0 && tail[start - 1] != '\n';)
 		start--;
-	if (error == NULL || length == start || strncmp(record->outcome->name, "cancel", 6) == 0)
+	if (error == NULL || record->outcome->explained || length == start ||
+		strncmp(record->outcome->name, "cancel", 6) == 0)
 		return text_or_null(error, ERROR_LIMIT);
 	text = text_format("%.*s: %.*s", (int) utf8_cut(error, strlen(error), ERROR_LIMIT - 600), error,
 					   (int) (length - start), tail + start);
@@ -102,6 +103,25 @@ result_of(const ExitRecord *record)
 	if (record->output_path != NULL)
 		json_object_set_new(result, "output_path", json_string(record->output_path));
 	return result;
+}
+
+/* Only of a run that the limit has ended: another one got around it. */
+static json_t *
+resets_at_of(const ExitRecord *record)
+{
+	double		epoch = record->report->cli.resets_at;
+
+	if (epoch == 0 || strcmp(record->outcome->name, "rate_limited") != 0)
+		return json_null();
+	return json_real(epoch);
+}
+
+/* The wait is the provider's: a command-line agent met its limit, or an agent said so. */
+static bool
+pauses_provider(const ExitRecord *record)
+{
+	return strcmp(record->outcome->name, "rate_limited") == 0 &&
+		(record->report->cli.verdict == VERDICT_RATE_LIMITED || record->report->retry_of_provider);
 }
 
 static void
@@ -141,6 +161,8 @@ record_build(const ExitRecord *record, Detail detail)
 	json_object_set_new(document, "result", no_result ? json_null() : result_of(record));
 	json_object_set_new(document, "retry_after_s",
 						report->retry && report->retry_after >= 0 ? json_real(report->retry_after) : json_null());
+	json_object_set_new(document, "resets_at", resets_at_of(record));
+	json_object_set_new(document, "pauses_provider", json_boolean(pauses_provider(record)));
 	json_object_set_new(document, "usage", usage_of(report));
 	json_object_set_new(document, "session", text_or_null(report->session, ERROR_LIMIT));
 	json_object_set_new(document, "artifacts", artifacts ? json_incref(artifacts) : json_array());

@@ -11,6 +11,7 @@
 /* outer to inner */
 #define FRAME_LAUNCH 'L'
 #define FRAME_END_TREE 'T'
+#define FRAME_STORE 'W'
 #define FRAME_FETCH 'F'
 /* inner to outer */
 #define FRAME_HELLO 'H'

@@ -86,7 +86,7 @@ agent_fill_input(Agent *agent)
 	json_t	   *input;
 	char	   *text;
 
-	if (launch->plain)
+	if (!launch->kind->object_input)
 	{
 		if (launch->prompt != NULL)
 			buffer_append(&agent->input_left, launch->prompt, strlen(launch->prompt));
@@ -151,7 +151,7 @@ agent_watch_result(Agent *agent)
 {
 	int			fd;
 
-	if (agent->launch->plain)
+	if (agent->launch->kind->plain)
 		return;
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd < 0)
@@ -301,6 +301,16 @@ agent_end_tree(void *context)
 		kill(agent->process.pid, SIGTERM);
 	kill(-agent->process.pid, SIGCONT);
 	loop_arm(agent->loop, &agent->grace, agent->launch->times.grace, agent_grace_over, agent);
+}
+
+/* Puts a text where the output file belongs, if no agent did; only after the end. */
+void
+agent_store(void *context, const char *path, const char *bytes, size_t length)
+{
+	Agent	   *agent = context;
+
+	if (agent->state == AGENT_ENDED && agent->place.workspace_fd > 0)
+		place_store_output(&agent->place, path, bytes, length);
 }
 
 /* Reads a file of the workspace for the sink; only after the agent's end. */

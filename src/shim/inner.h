@@ -32,6 +32,7 @@ typedef struct AgentSink
 typedef struct AgentControl
 {
 	void		(*end_tree) (void *context);
+	void		(*store) (void *context, const char *path, const char *bytes, size_t length);
 	void		(*fetch) (void *context, const char *path);
 	void		(*close) (void *context);	/* answered by sink's closed */
 	void	   *context;
@@ -70,6 +71,7 @@ extern void agent_start(Agent *agent, Loop *loop, const AgentSink *sink,
 						json_t *outside, bool other_user);
 extern void agent_child_ended(Agent *agent, pid_t pid, int status);
 extern void agent_end_tree(void *agent);
+extern void agent_store(void *agent, const char *path, const char *bytes, size_t length);
 extern void agent_fetch(void *agent, const char *path);
 extern void agent_pause_output(Agent *agent, bool pause);
 extern void agent_close(void *agent);

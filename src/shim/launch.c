@@ -171,7 +171,6 @@ launch_take_limits(Launch *launch)
 static const char *
 launch_problem(const Launch *launch)
 {
-	const char *kind = json_text(launch->runner, "kind");
 	json_t	   *protocol = json_object_get(launch->document, "protocol");
 
 	if (!json_is_integer(protocol) || json_integer_value(protocol) != PROTOCOL)
@@ -179,7 +178,7 @@ launch_problem(const Launch *launch)
 	if (launch->run_id == NULL || launch->run_id[0] == '\0' || strlen(launch->run_id) > 40 ||
 		strspn(launch->run_id, "0123456789") != strlen(launch->run_id))
 		return "launch record has no valid run_id";
-	if (kind == NULL || (strcmp(kind, "vibe") != 0 && strcmp(kind, "plain") != 0))
+	if (launch->kind == NULL)
 		return "this shim does not know the runner's kind";
 	if (!is_text_array(launch->argv) || json_array_size(launch->argv) == 0 ||
 		!is_absolute(json_string_value(json_array_get(launch->argv, 0))))
@@ -198,7 +197,6 @@ bool
 launch_check(Launch *launch, json_t *document, char **problem)
 {
 	const char *found;
-	const char *kind;
 
 	launch->document = document;
 	launch->run = json_object_get(document, "run");
@@ -218,8 +216,7 @@ launch_check(Launch *launch, json_t *document, char **problem)
 	launch->alive = json_text(document, "alive");
 	launch->orphan_grace = json_seconds(document, "orphan_grace", 120);
 	launch->allow_same_user = json_is_true(json_object_get(launch->runner, "allow_same_user"));
-	kind = json_text(launch->runner, "kind");
-	launch->plain = kind != NULL && strcmp(kind, "plain") == 0;
+	launch->kind = kind_find(json_text(launch->runner, "kind"));
 	launch_take_limits(launch);
 	found = launch_problem(launch);
 	if (found != NULL)

@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "kind.h"
+
 /* Seconds; 0 means no limit. */
 typedef struct TimeLimits
 {
@@ -45,7 +47,7 @@ typedef struct Launch
 	const char *workspace;
 	const char *alive;			/* may be NULL */
 	double		orphan_grace;
-	bool		plain;			/* kind plain; else kind vibe */
+	const Kind *kind;
 	bool		allow_same_user;
 	size_t		log_limit;
 	TimeLimits	times;

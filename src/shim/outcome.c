@@ -3,8 +3,13 @@
  *		What a run's end means: one class of the contract, and a sentence.
  *
  * In this order: it never ran; somebody wanted it to end; it was ended for its
- * time; a signal; its exit code; for kind vibe and exit 0, its result.  An agent
- * that had told its result before it was ended for its time has done its work.
+ * time; a signal; its exit code; for exit 0 its result, unless the kind is
+ * plain.  An agent that had told its result before it was ended for its time has
+ * done its work.
+ *
+ * A command-line agent tells its result by the verdict of its own output, or by a
+ * file at VIBE_RESULT, which wins.  Its exit codes mean nothing to us but
+ * failure; why, the verdict knows.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +60,7 @@ outcome_of(const char *name, const char *error)
 {
 	return (Outcome)
 	{
-		name, error ? text_copy(error) : NULL, false
+		.name = name, .error = error ? text_copy(error) : NULL
 	};
 }
 
@@ -128,10 +133,61 @@ outcome_of_code(const AgentEnd *end, const Report *report)
 	return outcome;
 }
 
-Outcome
-outcome_decide(Cause cause, const AgentEnd *end, const Report *report, bool plain)
+static Outcome
+outcome_of_verdict(const Report *report)
 {
-	bool		has_result = !plain && report->status != RESULT_NONE;
+	static const char *const names[] = {
+		[VERDICT_DONE] = "done",
+		[VERDICT_FAILED] = "failed",
+		[VERDICT_RATE_LIMITED] = "rate_limited",
+		[VERDICT_AUTH] = "auth",
+		[VERDICT_BUDGET] = "budget",
+	};
+	const Cli  *cli = &report->cli;
+	Outcome		outcome = outcome_of(names[cli->verdict], cli->complaint);
+
+	outcome.permanent = cli->permanent;
+	outcome.explained = cli->complaint != NULL;
+	return outcome;
+}
+
+/* A command-line agent that exited by itself. */
+static Outcome
+outcome_of_cli(const AgentEnd *end, const Report *report)
+{
+	Verdict		verdict = report->cli.verdict;
+	Outcome		outcome = {.name = "failed"};
+
+	if (end->exit_code == 0 && report->from_file)
+		return outcome_of_result(report);
+	if (end->exit_code == 0 && verdict == VERDICT_NONE)
+		return outcome_of_missing_result(end, report);
+	if (end->exit_code == 0)
+		return outcome_of_verdict(report);
+	if (verdict != VERDICT_NONE && verdict != VERDICT_DONE)
+		outcome = outcome_of_verdict(report);
+	if (outcome.error == NULL)
+		outcome.error = text_format("exit code %d%s", end->exit_code,
+									verdict == VERDICT_DONE ? " after its result" : "");
+	return outcome;
+}
+
+/* What was told before the end was ours: a failure is not undone by a file, as with an exit code. */
+static Outcome
+outcome_of_told(const Report *report)
+{
+	Verdict		verdict = report->cli.verdict;
+
+	if (verdict == VERDICT_NONE || (verdict == VERDICT_DONE && report->status != RESULT_NONE))
+		return outcome_of_result(report);
+	return outcome_of_verdict(report);
+}
+
+Outcome
+outcome_decide(Cause cause, const AgentEnd *end, const Report *report, const Kind *kind)
+{
+	bool		has_result = !kind->plain &&
+	(report->status != RESULT_NONE || report->cli.verdict != VERDICT_NONE);
 	Outcome		outcome = {.name = "killed"};
 
 	if (end->problem != NULL && cause != CAUSE_CANCELLED && cause != CAUSE_LOST)
@@ -139,7 +195,7 @@ outcome_decide(Cause cause, const AgentEnd *end, const Report *report, bool plai
 	if (cause == CAUSE_CANCELLED || cause == CAUSE_LOST)
 		return outcome_of(cause_names[cause], cause_texts[cause]);
 	if (cause != CAUSE_NONE && has_result)
-		return outcome_of_result(report);
+		return outcome_of_told(report);
 	if (cause != CAUSE_NONE && cause != CAUSE_LINGER)
 		return outcome_of(cause_names[cause], cause_texts[cause]);
 	if (end->exit_signal != 0)
@@ -148,9 +204,11 @@ outcome_decide(Cause cause, const AgentEnd *end, const Report *report, bool plai
 									strsignal(end->exit_signal));
 		return outcome;
 	}
+	if (kind->exited != NULL)
+		return outcome_of_cli(end, report);
 	if (end->exit_code != 0)
 		return outcome_of_code(end, report);
-	if (plain)
+	if (kind->plain)
 		return outcome_of("done", NULL);
 	return has_result ? outcome_of_result(report) : outcome_of_missing_result(end, report);
 }

@@ -2,7 +2,7 @@
 #define SHIM_OUTCOME_H
 
 #include "inner.h"
-#include "parse.h"
+#include "kind.h"
 
 /* Why the shim ended the agent; CAUSE_NONE when it ended by itself. */
 typedef enum Cause
@@ -21,9 +21,10 @@ typedef struct Outcome
 	const char *name;			/* one of the contract's outcome classes */
 	char	   *error;			/* NULL for none */
 	bool		permanent;
+	bool		explained;		/* error says it all: stderr adds nothing */
 } Outcome;
 
-extern Outcome outcome_decide(Cause cause, const AgentEnd *end, const Report *report, bool plain);
+extern Outcome outcome_decide(Cause cause, const AgentEnd *end, const Report *report, const Kind *kind);
 extern bool outcome_has_output(const Outcome *outcome);
 
 #endif

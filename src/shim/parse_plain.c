@@ -9,18 +9,6 @@
 
 #define LONGEST_SUMMARY 500		/* characters */
 
-/* Cuts after a number of characters, not bytes. */
-static size_t
-cut_characters(const char *text, size_t length, size_t limit)
-{
-	size_t		characters = 0;
-
-	for (size_t i = 0; i < length; i++)
-		if (((unsigned char) text[i] & 0xC0) != 0x80 && ++characters > limit)
-			return i;
-	return length;
-}
-
 static bool
 is_blank(char c)
 {
@@ -41,7 +29,7 @@ parse_plain(Report *report, const char *text, size_t length)
 	while (start < end && is_blank(text[start]))
 		start++;
 	json_object_set_new(result, "summary", end > start ?
-						json_stringn(text + start, cut_characters(text + start, end - start, LONGEST_SUMMARY)) :
+						json_stringn(text + start, utf8_cut_characters(text + start, end - start, LONGEST_SUMMARY)) :
 						json_null());
 	json_object_set_new(result, "output", json_pack("{s:o}", "text", json_stringn(text, length)));
 	json_object_set_new(result, "score", json_null());

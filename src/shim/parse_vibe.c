@@ -1,6 +1,7 @@
 /*
  * parse_vibe.c
- *		Kind vibe: JSON lines on stdout, or one object in the file at VIBE_RESULT.
+ *		Kind vibe: JSON lines on stdout, or one object in the file at VIBE_RESULT,
+ *		which every kind but plain may write.
  *
  * Whatever is not a message of the contract is log, never an error: agents
  * print all sorts of things.  A value that cannot be right (a negative count, an
@@ -18,17 +19,17 @@
 #include "parse.h"
 #include "utf8.h"
 
-#define MOST_TOKENS ((json_int_t) 1000000000000)
-#define MOST_COST 1e6
 #define MOST_ARTIFACTS 1000
-#define MOST_WAIT (366 * 86400.0)
 #define LONGEST_PATH 4096
 #define LONGEST_NAME 200
 #define LONGEST_SUMMARY 4000
 #define LONGEST_NOTES 65536
 
 const char *const usage_counter_names[USAGE_COUNTERS] = {
-	"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"
+	[INPUT_TOKENS] = "input_tokens",
+	[OUTPUT_TOKENS] = "output_tokens",
+	[CACHE_READ_TOKENS] = "cache_read_tokens",
+	[CACHE_WRITE_TOKENS] = "cache_write_tokens"
 };
 
 static const struct
@@ -78,7 +79,6 @@ static void
 take_usage(Report *report, json_t *message)
 {
 	json_t	   *cost = json_object_get(message, "cost_usd");
-	const char *model = json_text(message, "model");
 	double		value = json_number_value(cost);
 
 	report->has_usage = true;
@@ -93,7 +93,13 @@ take_usage(Report *report, json_t *message)
 	if (json_is_number(cost) && isfinite(value) && value >= 0 && value <= MOST_COST &&
 		value > report->cost)
 		report->cost = value;
-	if (model != NULL && strlen(model) <= LONGEST_NAME)
+	report_set_model(report, json_text(message, "model"));
+}
+
+void
+report_set_model(Report *report, const char *model)
+{
+	if (model != NULL && model[0] != '\0' && strlen(model) <= LONGEST_NAME)
 		replace_text(&report->model, model);
 }
 
@@ -134,6 +140,7 @@ take_retry(Report *report, json_t *message)
 
 	report->retry = true;
 	report->retry_after = after <= MOST_WAIT ? after : -1;
+	report->retry_of_provider = json_is_true(json_object_get(message, "provider"));
 	if (reason != NULL)
 		replace_text(&report->retry_reason, reason);
 }

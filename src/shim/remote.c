@@ -397,6 +397,20 @@ remote_end_tree(void *context)
 			 remote_deadline_over, remote);
 }
 
+/* Path, zero byte, content; whether it came to be, the fetch will tell. */
+void
+remote_store(void *context, const char *path, const char *bytes, size_t length)
+{
+	Remote	   *remote = context;
+	Buffer		payload = {0};
+
+	buffer_append(&payload, path, strlen(path) + 1);
+	buffer_append(&payload, bytes, length);
+	if (!remote->reaped)
+		remote_send(remote, FRAME_STORE, payload.data, payload.length);
+	buffer_free(&payload);
+}
+
 void
 remote_fetch(void *context, const char *path)
 {

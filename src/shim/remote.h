@@ -34,6 +34,7 @@ extern void remote_start(Remote *remote, Loop *loop, const AgentSink *sink,
 						 const Launch *launch, const char *run_dir, json_t *outside);
 extern void remote_child_ended(Remote *remote, pid_t pid, int status);
 extern void remote_end_tree(void *remote);
+extern void remote_store(void *remote, const char *path, const char *bytes, size_t length);
 extern void remote_fetch(void *remote, const char *path);
 extern void remote_close(void *remote);
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "alive.h"
+#include "cli.h"
 #include "environment.h"
 #include "exit_record.h"
 #include "remote.h"
@@ -226,16 +227,33 @@ run_on_started(void *context, const char *workspace)
 }
 
 /*
+ * Has the agent told its result, so that there is no more to wait for?  A
+ * command-line agent that wrote the file at VIBE_RESULT has still to say its last
+ * words, and what it used.
+ */
+static bool
+run_has_result(const Run *run)
+{
+	if (run->launch.kind->exited != NULL)
+		return run->report.cli.verdict != VERDICT_NONE;
+	return run->report.status != RESULT_NONE;
+}
+
+/*
  * After any word from the agent: start limit, then idle limit, and once a result
- * is there the linger limit.
+ * is there the linger limit.  Words of waiting leave the idle limit as it is, and
+ * an agent that takes up work again after a result is done with lingering.
  */
 static void
 run_move_limits(Run *run)
 {
 	loop_disarm(&run->start);
-	if (run->launch.plain || run->report.status == RESULT_NONE)
+	if (!run_has_result(run))
 	{
-		run_arm_limit(run, &run->idle, run->launch.times.idle, run_idle_over);
+		if (run->lingering || !run->report.cli.waiting)
+			run_arm_limit(run, &run->idle, run->launch.times.idle, run_idle_over);
+		loop_disarm(&run->linger);
+		run->lingering = false;
 		return;
 	}
 	loop_disarm(&run->idle);
@@ -260,7 +278,7 @@ run_on_line(void *context, const char *line, size_t length)
 {
 	Run		   *run = context;
 
-	parse_vibe_line(&run->report, line, length);
+	run->launch.kind->line(&run->report, line, length);
 }
 
 /* The file at VIBE_RESULT: when it appears, and once more after the agent's end. */
@@ -272,7 +290,7 @@ run_on_result(void *context, const char *bytes, size_t length)
 	Buffer		clean = {0};
 	Utf8Filter	filter = {0};
 
-	if (run->launch.plain)
+	if (run->launch.kind->plain)
 		return;
 	mask_text(&run->secrets, bytes, length, &masked);
 	utf8_filter(&filter, masked.data, masked.length, true, &clean);
@@ -321,6 +339,42 @@ run_on_file(void *context, const char *problem, const char *bytes, size_t length
 	run->control.close(run->control.context);
 }
 
+/*
+ * What an agent without a file of its own said last is its output.  The file is
+ * made in the workspace, where the next step looks for it.
+ */
+static void
+run_store_text(Run *run)
+{
+	Buffer	   *text = &run->report.cli.text;
+
+	if (run->output_named || text->length == 0 || run->report.cli.text_over ||
+		strcmp(run->outcome.name, "done") != 0)
+		return;
+	if (text->data[text->length - 1] != '\n')
+		buffer_append(text, "\n", 1);
+	run->control.store(run->control.context, run->output_path, text->data, text->length);
+}
+
+static void
+run_decide(Run *run)
+{
+	const Kind *kind = run->launch.kind;
+	size_t		length;
+	const char *tail;
+
+	if (kind->exited != NULL && run->cause == CAUSE_NONE && run->end.exit_code >= 0)
+		kind->exited(&run->report, run->end.exit_code);
+	run->outcome = outcome_decide(run->cause, &run->end, &run->report, kind);
+	if (kind->exited != NULL && outcome_has_output(&run->outcome))
+		cli_take_result(&run->report);
+	if (kind->plain && (outcome_has_output(&run->outcome) || strcmp(run->outcome.name, "blocked") == 0))
+	{
+		tail = capture_tail(&run->out, TAIL_LIMIT, &length);
+		parse_plain(&run->report, tail, length);
+	}
+}
+
 static void
 run_on_ended(void *context, const AgentEnd *end)
 {
@@ -335,18 +389,14 @@ run_on_ended(void *context, const AgentEnd *end)
 		loop_disarm(timer);
 	capture_finish(&run->out);
 	capture_finish(&run->err);
-	run->outcome = outcome_decide(run->cause, &run->end, &run->report, run->launch.plain);
-	if (run->launch.plain && (outcome_has_output(&run->outcome) || strcmp(run->outcome.name, "blocked") == 0))
-	{
-		size_t		length;
-		const char *tail = capture_tail(&run->out, TAIL_LIMIT, &length);
-
-		parse_plain(&run->report, tail, length);
-	}
+	run_decide(run);
 	if (outcome_has_output(&run->outcome))
 		run->output_path = run_choose_output(run);
 	if (run->output_path != NULL)
+	{
+		run_store_text(run);
 		run->control.fetch(run->control.context, run->output_path);
+	}
 	else
 		run->control.close(run->control.context);
 }
@@ -380,16 +430,26 @@ run_start_agent(Run *run, json_t *outside)
 	{
 		run->control = (AgentControl)
 		{
-			remote_end_tree, remote_fetch, remote_close, &run->remote
+			remote_end_tree, remote_store, remote_fetch, remote_close, &run->remote
 		};
 		remote_start(&run->remote, &run->loop, &run->sink, &run->launch, run->dir, outside);
 		return;
 	}
 	run->control = (AgentControl)
 	{
-		agent_end_tree, agent_fetch, agent_close, &run->agent
+		agent_end_tree, agent_store, agent_fetch, agent_close, &run->agent
 	};
 	agent_start(&run->agent, &run->loop, &run->sink, &run->launch, run->dir, outside, false);
+}
+
+/* What the session that is gone on with had used before, for who counts it again. */
+static void
+run_take_usage_before(Run *run)
+{
+	json_t	   *usage = json_object_get(run->launch.run, "resume_usage");
+
+	for (int i = 0; i < USAGE_COUNTERS; i++)
+		run->report.cli.before[i] = cli_count(usage, usage_counter_names[i]);
 }
 
 /* Checks what was read and starts the agent, or refuses the run with the reason. */
@@ -402,6 +462,7 @@ run_launch(Run *run, json_t *document, char *problem)
 		launch_check(&run->launch, document, &problem);
 	if (run->launch.run_id != NULL)
 		run->report.run_id = run->launch.run_id;
+	run_take_usage_before(run);
 	if (problem == NULL && run->launch.token != NULL)
 		secrets_add(&run->secrets, run->launch.token);
 	if (problem == NULL)
@@ -410,7 +471,7 @@ run_launch(Run *run, json_t *document, char *problem)
 		problem = text_copy("runner has no prefix: the agent would run as the server's own user (see allow_same_user)");
 	capture_open(&run->out, "stdout", run->dir_fd, &run->secrets, run->launch.log_limit);
 	capture_open(&run->err, "stderr", run->dir_fd, &run->secrets, run->launch.log_limit);
-	if (!run->launch.plain)
+	if (problem == NULL && run->launch.kind->line != NULL)
 		run->out.on_line = run_on_line;
 	run->out.context = run;
 	run->alive.path = run->launch.alive;

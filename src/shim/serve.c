@@ -190,6 +190,16 @@ serve_launch(Serve *serve, const Frame *frame)
 }
 
 static void
+serve_store(Serve *serve, const Frame *frame)
+{
+	size_t		length = strnlen(frame->payload, frame->length);
+
+	if (length < frame->length)
+		agent_store(&serve->agent, frame->payload, frame->payload + length + 1,
+					frame->length - length - 1);
+}
+
+static void
 serve_take(Serve *serve, const Frame *frame)
 {
 	char	   *path;
@@ -201,6 +211,9 @@ serve_take(Serve *serve, const Frame *frame)
 			break;
 		case FRAME_END_TREE:
 			agent_end_tree(&serve->agent);
+			break;
+		case FRAME_STORE:
+			serve_store(serve, frame);
 			break;
 		case FRAME_FETCH:
 			path = text_format("%.*s", (int) frame->length, frame->payload);

@@ -114,6 +114,18 @@ utf8_cut(const char *text, size_t length, size_t limit)
 	return limit;
 }
 
+/* The same for a limit in characters. */
+size_t
+utf8_cut_characters(const char *text, size_t length, size_t limit)
+{
+	size_t		characters = 0;
+
+	for (size_t i = 0; i < length; i++)
+		if (((unsigned char) text[i] & 0xC0) != 0x80 && ++characters > limit)
+			return i;
+	return length;
+}
+
 /* Where the longest tail of at most limit bytes begins. */
 size_t
 utf8_tail(const char *text, size_t length, size_t limit)

@@ -13,6 +13,7 @@ typedef struct Utf8Filter
 extern void utf8_filter(Utf8Filter *filter, const char *bytes, size_t length,
 						bool last, Buffer *out);
 extern size_t utf8_cut(const char *text, size_t length, size_t limit);
+extern size_t utf8_cut_characters(const char *text, size_t length, size_t limit);
 extern size_t utf8_tail(const char *text, size_t length, size_t limit);
 
 #endif

@@ -26,6 +26,8 @@ extern json_t *place_input(const Launch *launch);
 extern void place_clean(Place *place);
 extern bool file_read_beneath(int dir_fd, const char *path, off_t limit,
 							  Buffer *content, char **problem);
+extern void place_store_output(const Place *place, const char *path,
+							   const char *bytes, size_t length);
 extern bool place_read_output(const Place *place, const char *path,
 							  Buffer *content, char **problem);
 

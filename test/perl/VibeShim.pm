@@ -17,7 +17,7 @@ use POSIX qw(:sys_wait_h);
 use Test::More;
 use Time::HiRes qw(time);
 
-our @EXPORT = qw($shim $agents new_run start_shim wait_shim run_shim exit_record
+our @EXPORT = qw($shim $agents sanitized_shim new_run start_shim wait_shim run_shim exit_record
   slurp spew wait_until run_agent lock_alive still_running marked_processes
   kill_marked env_of);
 
@@ -43,6 +43,23 @@ sub spew
 	open my $out, '>:raw', $path or die "$path: $!";
 	print $out $text;
 	close $out or die "$path: $!";
+	return;
+}
+
+# From here on, a shim that watches its own memory; without the sanitizers' libraries the ordinary one has to do.
+sub sanitized_shim
+{
+	return if $ENV{VIBE_SHIM};
+	my $temp = File::Temp->newdir('vibe_asan_XXXXXX', TMPDIR => 1);
+	push @kept, $temp;
+	# a user behind a prefix has to find it
+	chmod 0755, "$temp";
+	if (system("make -s -C '$top' -f src/shim/sanitize.mk SHIM_ASAN='$temp/vibe_shim' >'$temp/make.log' 2>&1") == 0)
+	{
+		$shim = "$temp/vibe_shim";
+		return;
+	}
+	diag('no shim with sanitizers: ', slurp("$temp/make.log"));
 	return;
 }
 

@@ -30,7 +30,7 @@ sub problem_of
 is(problem_of($good), 'none', 'a good file');
 my %bad = (
 	"[a]\nkind = vibe\nprogram = /bin/true\ncommand = x\n" => qr/line 4: unknown key "command"/,
-	"[a]\nkind = claude\nprogram = /bin/true\n"            => qr/line 2: kind "claude" is not supported; supported kinds: plain, vibe/,
+	"[a]\nkind = aider\nprogram = /bin/true\n"             => qr/line 2: kind "aider" is not supported; supported kinds: claude, codex, gemini, opencode, plain, vibe/,
 	"[a]\nkind = vibe\nprogram = true\n"                   => qr/line 3: program must be an absolute path/,
 	"[a]\nkind = vibe\n"                                   => qr/line 1: runner "a" has no program/,
 	"kind = vibe\n"                                        => qr/line 1: a key needs a \[name\]/,
