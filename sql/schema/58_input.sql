@@ -30,7 +30,9 @@ Notes of the last revision: {revision_notes}
 Note for this run: {note}
 
 Write your main result to the file {output_file} below your working directory (its full path is in VIBE_OUTPUT_FILE).
-Report as your runner's contract says: exit status 0 and a result when the step is done.
+Report as your runner's contract says: exit status 0 and a result when the step is done. To send the task back, to
+give a score, or to say that a person is needed, write a JSON object to the file named by VIBE_RESULT, such as
+{"status": "revise", "target_step": 3, "notes": "what is missing"} or {"status": "done", "score": 85}.
 $template$::pg_catalog.text;
 END;
 COMMENT ON FUNCTION vibe.default_prompt_template() IS 'The prompt template of agents that have none of their own; {fields} are filled in as text.';
@@ -116,6 +118,28 @@ END
 $$;
 COMMENT ON FUNCTION vibe._session_to_resume(bigint, text, integer, integer) IS 'The session of the lost run before this one; NULL where a fresh start is right.';
 
+-- A program that goes on with a session may count from the session's beginning.
+CREATE FUNCTION vibe._usage_of_session(run vibe.runs)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF run.resumed_session IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN (
+        SELECT jsonb_build_object('input_tokens', coalesce(sum(r.input_tokens), 0), 'output_tokens', coalesce(sum(r.output_tokens), 0),
+                   'cache_read_tokens', coalesce(sum(r.cache_read_tokens), 0), 'cache_write_tokens', coalesce(sum(r.cache_write_tokens), 0))
+          FROM vibe.runs r
+         WHERE r.task_id = run.task_id AND r.branch = run.branch AND r.step = run.step AND r.id < run.id
+           AND r.session_id = run.resumed_session);
+END
+$$;
+COMMENT ON FUNCTION vibe._usage_of_session(vibe.runs) IS 'What earlier runs of the session that a run goes on with have used; NULL for a fresh session.';
+
 -- The database's half of a launch: everything the supervisor and the agent are told about the run. One query for
 -- all that has one row each: it stands between the end of one agent and the start of the next.
 CREATE FUNCTION vibe._launch(run vibe.runs, token text)
@@ -166,7 +190,7 @@ BEGIN
      WHERE t.id = run.task_id;
     inputs := vibe._inputs(run.task_id, run.branch, before_step);
     fields := fields || jsonb_build_object('earlier_results', vibe._earlier_results(inputs));
-    RETURN launch || jsonb_build_object('inputs', inputs, 'prompt', vibe._render_prompt(template, fields));
+    RETURN launch || jsonb_build_object('inputs', inputs, 'resume_usage', vibe._usage_of_session(run), 'prompt', vibe._render_prompt(template, fields));
 END
 $$;
 COMMENT ON FUNCTION vibe._launch(vibe.runs, text) IS 'What the supervisor and the agent of a run are told, as one JSON object.';

@@ -236,14 +236,17 @@ AS $$
 DECLARE
     run vibe.runs;
     by_hand boolean := runner IS NULL;
+    resumed text;
 BEGIN
+    IF NOT by_hand THEN
+        resumed := (SELECT vibe._session_to_resume(t.id, item.branch, item.step, t.revision_count) FROM vibe.tasks t WHERE t.id = item.task_id);
+    END IF;
     INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner, provider, started_by,
                                 token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
     SELECT item.task_id, item.branch, item.campaign_id, item.step, item.attempts + 1, t.revision_count, item.agent_name,
            coalesce(s.model, a.default_model), _open_run.runner, _open_run.provider, CASE WHEN by_hand THEN 'hand' ELSE 'dispatcher' END,
            vibe._token_hash(token), at, CASE WHEN by_hand THEN at END, CASE WHEN by_hand THEN at END,
-           CASE WHEN NOT by_hand THEN gen_random_uuid() END,
-           CASE WHEN NOT by_hand THEN vibe._session_to_resume(item.task_id, item.branch, item.step, t.revision_count) END
+           CASE WHEN NOT by_hand THEN coalesce(resumed, gen_random_uuid()::text) END, resumed
       FROM vibe.tasks t
       JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = item.branch AND s.step = item.step
       JOIN vibe.current_agents a ON a.name = item.agent_name

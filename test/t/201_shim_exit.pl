@@ -71,6 +71,9 @@ is(run_agent('plain', [ '/bin/sh', '-c', 'exit 137' ])->{outcome}, 'failed',
 	is($record->{outcome}, 'rate_limited', '75: try again later');
 	is($record->{retry_after_s}, 90, '75: after the time that was told');
 	like($record->{error}, qr/busy/, '75: with the reason that was told');
+	ok(!$record->{pauses_provider}, '75: for this run');
+	$record = run_agent('vibe', [ $sim, 'line={"vibe":"retry","after_s":5,"provider":true}', 'exit=75' ]);
+	ok($record->{pauses_provider}, '75: for all of the provider, where that was told');
 }
 {
 	my $record = run_agent('plain', [ '/bin/sh', '-c', "echo 'first'; echo 'why it broke' >&2; exit 3" ]);

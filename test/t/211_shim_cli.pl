@@ -133,6 +133,7 @@ for my $case (@done)
 	my $record = run_agent('claude', [ $sim, 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 429, result => 'slow down'),
 			'error=stack', 'exit=1' ]);
 	is($record->{outcome}, 'rate_limited', 'claude: 429');
+	ok($record->{pauses_provider}, 'claude: 429 is about the provider');
 	is($record->{error}, 'slow down', 'what the program said is the reason, not its stderr');
 	$record = run_agent('claude', [ $sim, 'line=' . claude_result(is_error => JSON::PP::true, api_error_status => 529), 'exit=1' ]);
 	is($record->{retry_after_s}, 60, 'claude: 529 passes soon');
