@@ -121,6 +121,60 @@ END
 $$;
 COMMENT ON FUNCTION vibe._step_not_found(bigint, text, integer, text) IS 'Raises VB007.';
 
+-- Raises VB010 or VB020 for work that a retry is not for.
+CREATE FUNCTION vibe._check_retriable(task vibe.tasks, item vibe.work)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF item.state = 'held' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB010',
+            MESSAGE = 'the step is being done now',
+            DETAIL = format('Run %s holds task %s, branch %L.', item.run_id, task.id, item.branch),
+            HINT = 'Wait for its end.';
+    ELSIF item.waiting_for IN ('approval', 'branches') THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB020',
+            MESSAGE = 'the step does not wait for a retry',
+            DETAIL = format('Task %s, branch %L waits for %s.', task.id, item.branch, item.waiting_for),
+            HINT = CASE item.waiting_for WHEN 'approval' THEN format('SELECT * FROM vibe.approve_step(task_id => %s, branch => %L);', task.id, item.branch)
+                ELSE 'It goes on when its branches are done.' END;
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._check_retriable(vibe.tasks, vibe.work) IS 'Raises VB010 for a step that is being done, VB020 for one that waits for something else.';
+
+-- Tables written: work, tasks, activities. The task and the work row are locked by the caller.
+CREATE FUNCTION vibe._retry(task vibe.tasks, item vibe.work, note text, at timestamptz)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    waits_for text := CASE WHEN item.branch = '' AND vibe._must_wait(task, item.step) THEN 'branches' END;
+BEGIN
+    UPDATE vibe.work w
+       SET state = CASE WHEN waits_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for = waits_for,
+           ready_at = NULL, attempts = 0, retries = 0, since = at, note = coalesce(_retry.note, w.note)
+     WHERE w.task_id = task.id AND w.branch = item.branch;
+    IF task.status = 'blocked' AND item.branch = '' THEN
+        UPDATE vibe.tasks t
+           SET status = CASE WHEN task.rejection_notes IS NULL THEN vibe._earned_status(task) ELSE 'revision_needed' END,
+               updated_at = at
+         WHERE t.id = task.id;
+    END IF;
+    PERFORM vibe._record('step_retried', format('Step %s of task "%s" is tried again.', item.step, left(task.title, 200)),
+        jsonb_build_object('branch', item.branch, 'step', item.step, 'note', _retry.note), task.project_id, task.campaign_id, task.id);
+    -- Read anew: together with this branch another one of the task may have been retried.
+    RETURN (SELECT t.status FROM vibe.tasks t WHERE t.id = task.id);
+END
+$$;
+COMMENT ON FUNCTION vibe._retry(vibe.tasks, vibe.work, text, timestamptz) IS 'Makes a parked step ready with fresh attempts; returns the task''s status.';
+
 CREATE FUNCTION vibe.retry_step(task_id bigint, branch text DEFAULT '', note text DEFAULT NULL)
     RETURNS TABLE (step integer, agent_name text, task_status text)
     LANGUAGE plpgsql
@@ -134,37 +188,18 @@ DECLARE
     item vibe.work;
 BEGIN
     SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = coalesce(retry_step.branch, '') FOR UPDATE;
-    IF NOT FOUND THEN
-        PERFORM vibe._step_not_found(task.id, retry_step.branch, NULL, 'Only a branch that is open can be retried.');
-    ELSIF item.state = 'held' THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB010',
-            MESSAGE = 'the step is being done now',
-            DETAIL = format('Run %s holds task %s, branch %L.', item.run_id, task.id, item.branch),
-            HINT = 'Wait for its end.';
-    ELSIF item.waiting_for IN ('approval', 'branches') THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB020',
-            MESSAGE = 'the step does not wait for a retry',
-            DETAIL = format('Task %s, branch %L waits for %s.', task.id, item.branch, item.waiting_for),
-            HINT = CASE item.waiting_for WHEN 'approval' THEN format('SELECT * FROM vibe.approve_step(task_id => %s);', task.id)
-                ELSE 'It goes on when its branches are done.' END;
+    IF FOUND THEN
+        PERFORM vibe._check_retriable(task, item);
+        step := item.step;
+        agent_name := item.agent_name;
+        task_status := vibe._retry(task, item, retry_step.note, at);
+    ELSIF retry_step.branch = ANY (task.cancelled_branches) THEN
+        SELECT * INTO step, agent_name, task_status FROM vibe._reopen_branch(task, retry_step.branch, retry_step.note, at);
+    ELSE
+        PERFORM vibe._step_not_found(task.id, retry_step.branch, NULL, 'Only a branch that is open or was cancelled can be retried.');
     END IF;
-    UPDATE vibe.work w
-       SET state = 'ready', waiting_for = NULL, ready_at = NULL, attempts = 0, retries = 0, since = at,
-           note = coalesce(retry_step.note, w.note)
-     WHERE w.task_id = task.id AND w.branch = item.branch;
-    IF task.status = 'blocked' AND item.branch = '' THEN
-        UPDATE vibe.tasks t
-           SET status = CASE WHEN task.rejection_notes IS NULL THEN vibe._earned_status(task) ELSE 'revision_needed' END,
-               updated_at = at
-         WHERE t.id = task.id
-        RETURNING t.status INTO task.status;
-    END IF;
-    PERFORM vibe._record('step_retried', format('Step %s of task "%s" is tried again.', item.step, left(task.title, 200)),
-        jsonb_build_object('branch', item.branch, 'step', item.step, 'note', retry_step.note), task.project_id, task.campaign_id, task.id);
     PERFORM vibe._wake(true);
-    RETURN QUERY SELECT item.step, item.agent_name, task.status;
+    RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.retry_step(bigint, text, text) IS 'Makes a step that waits for a person or for its back-off ready now, with fresh attempts; the note reaches its next run. Locks the task row. Raises VB003, VB007, VB010 (being done), VB020 (waits for something else), VB022.';
+COMMENT ON FUNCTION vibe.retry_step(bigint, text, text) IS 'Makes a step that waits for a person or for its back-off ready now, with fresh attempts; the note reaches its next run. A task blocked at the cap of its revisions goes on with that revision. A branch that was cancelled opens again, at once or with its trigger. Locks the task row. Raises VB003, VB007 (nothing to retry), VB010 (being done), VB020 (waits for something else; a cancelled branch of a task that has ended), VB022.';

@@ -1,6 +1,8 @@
 -- The verbs of whoever judges a result: it is good, or it goes back with notes.
 
-CREATE FUNCTION vibe.approve_step(task_id bigint, run_id bigint DEFAULT NULL, branch text DEFAULT '', note text DEFAULT NULL)
+CREATE FUNCTION vibe.approve_step(
+    task_id bigint, run_id bigint DEFAULT NULL, branch text DEFAULT '', note text DEFAULT NULL, step integer DEFAULT NULL
+)
     RETURNS TABLE (next_step integer, next_agent text, task_status text, task_completed boolean)
     LANGUAGE plpgsql
     SECURITY DEFINER
@@ -15,11 +17,11 @@ DECLARE
     moved record;
 BEGIN
     SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = coalesce(approve_step.branch, '');
-    IF item.waiting_for IS DISTINCT FROM 'approval' THEN
+    IF item.waiting_for IS DISTINCT FROM 'approval' OR item.step <> approve_step.step THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VB020',
             MESSAGE = 'the step does not wait for approval',
-            DETAIL = format('Task %s, branch %L is %s.', task.id, approve_step.branch,
+            DETAIL = format('Task %s, branch %L is at step %s, %s.', task.id, coalesce(approve_step.branch, ''), coalesce(item.step::text, 'none'),
                             coalesce('waiting for ' || item.waiting_for, item.state, task.status)),
             HINT = 'SELECT vibe.get_task_pipeline_status(task_id) shows where it stands.';
     END IF;
@@ -48,7 +50,7 @@ BEGIN
     RETURN QUERY SELECT moved.next_step, moved.next_agent, moved.task_status, moved.task_completed;
 END
 $$;
-COMMENT ON FUNCTION vibe.approve_step(bigint, bigint, text, text) IS 'Opens a human gate. run_id names the result that is approved: an older one is refused. Locks the task row, at the task''s end also the campaign row. Raises VB003, VB011 (older revision), VB020 (no gate waits), VB022.';
+COMMENT ON FUNCTION vibe.approve_step(bigint, bigint, text, text, integer) IS 'Opens a human gate; the note reaches the next main step. run_id names the result that is approved: an older one is refused. step names the gate, also one without an agent, so that two approvals of one gate never open the next one too. Locks the task row, at the task''s end also the campaign row. Raises VB003, VB011 (older revision), VB020 (that gate does not wait), VB022.';
 
 CREATE FUNCTION vibe._revision_target(task vibe.tasks, from_step integer, target_step integer)
     RETURNS integer
@@ -71,9 +73,38 @@ END
 $$;
 COMMENT ON FUNCTION vibe._revision_target(vibe.tasks, integer, integer) IS 'The earlier step that a revision goes back to; without one given, the nearest with an agent. Raises VB007.';
 
+CREATE FUNCTION vibe._revision_limit(task vibe.tasks, run vibe.runs, branch text)
+    RETURNS integer
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    step_limit integer := run.step;
+    branch_step vibe.pipeline_steps;
+BEGIN
+    IF branch <> '' OR run.id IS NULL THEN
+        step_limit := coalesce(task.step, (SELECT max(s.step) + 1 FROM vibe.pipeline_steps s
+            WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ''));
+        -- The step that the task is at is itself done where its gate waits, or where only branches are left.
+        IF task.step IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' AND w.waiting_for IS DISTINCT FROM 'approval') THEN
+            step_limit := step_limit + 1;
+        END IF;
+    END IF;
+    IF branch <> '' THEN
+        branch_step := vibe._branch_step(task, branch);
+        step_limit := least(step_limit, branch_step.trigger_after_step + 1);
+    END IF;
+    RETURN step_limit;
+END
+$$;
+COMMENT ON FUNCTION vibe._revision_limit(vibe.tasks, vibe.runs, text) IS 'The main step before which the target of a revision must be: where the run or the task is; for a branch not behind its trigger. Raises VB007.';
+
 CREATE FUNCTION vibe.request_revision(
     task_id bigint, notes text, target_step integer DEFAULT NULL, branch text DEFAULT '',
-    agent_name text DEFAULT NULL, lock_token text DEFAULT NULL
+    agent_name text DEFAULT NULL, lock_token text DEFAULT NULL, rerun_branches boolean DEFAULT false
 )
     RETURNS TABLE (next_step integer, next_agent text, revision_count integer, task_status text)
     LANGUAGE plpgsql
@@ -83,48 +114,42 @@ AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
+    asked_of text := coalesce(request_revision.branch, '');
     task vibe.tasks;
     run vibe.runs;
-    from_step integer;
-    target integer;
     rewound record;
 BEGIN
     IF btrim(coalesce(request_revision.notes, '')) = '' THEN
         PERFORM vibe._invalid_argument('notes', request_revision.notes, 'Say what is to be done better.');
-    ELSIF coalesce(request_revision.branch, '') <> '' THEN
-        PERFORM vibe._invalid_argument('branch', request_revision.branch, 'Only the main line goes back to an earlier step; use branch => ''''.');
-    END IF;
-    IF request_revision.lock_token IS NULL THEN
+    ELSIF request_revision.lock_token IS NULL THEN
         PERFORM vibe._require_operator('lock_token');
     END IF;
     task := vibe._lock_task(request_revision.task_id);
     IF request_revision.lock_token IS NOT NULL THEN
-        run := vibe._run_of(task.id, request_revision.agent_name, request_revision.lock_token, '');
+        run := vibe._run_of(task.id, request_revision.agent_name, request_revision.lock_token, asked_of);
         IF run.closed_at IS NOT NULL THEN
             PERFORM vibe._lock_lost(run.id, format('Run %s was closed as %s at %s.', run.id, run.outcome, run.closed_at));
         END IF;
     END IF;
     PERFORM vibe._check_revisable(task);
-    from_step := coalesce(run.step, task.step,
-        (SELECT max(s.step) + 1 FROM vibe.pipeline_steps s WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ''));
-    -- The step that the task is at is itself done where its gate waits, or where only branches are left.
-    IF run.id IS NULL AND task.step IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' AND w.waiting_for IS DISTINCT FROM 'approval') THEN
-        from_step := from_step + 1;
+    IF asked_of <> '' AND run.id IS NULL AND request_revision.target_step IS NULL THEN
+        next_step := 0;
+        rewound := vibe._send_back_branch(task, asked_of, request_revision.notes, at);
+    ELSE
+        next_step := vibe._revision_target(task, vibe._revision_limit(task, run, asked_of), request_revision.target_step);
+        rewound := vibe._revise(task, run, next_step, request_revision.notes, coalesce(request_revision.rerun_branches, false),
+            NULL, NULL, NULL, at);
     END IF;
-    target := vibe._revision_target(task, from_step, request_revision.target_step);
-    rewound := vibe._revise(task, run, target, request_revision.notes, NULL, NULL, NULL, at);
     -- Reopening a task and ending its campaign exclude each other: whoever comes second sees the other.
     IF task.ended_at IS NOT NULL AND task.campaign_id IS NOT NULL THEN
         PERFORM vibe._lock_campaign(task.campaign_id);
         PERFORM vibe._check_revisable(task);
     END IF;
     PERFORM vibe._wake(true);
-    RETURN QUERY SELECT target, rewound.agent_name, rewound.revisions,
-        CASE WHEN rewound.is_blocked THEN 'blocked' ELSE 'revision_needed' END;
+    RETURN QUERY SELECT next_step, rewound.agent_name, t.revision_count, t.status FROM vibe.tasks t WHERE t.id = task.id;
 END
 $$;
-COMMENT ON FUNCTION vibe.request_revision(bigint, text, integer, text, text, text) IS 'Sends a task back to an earlier step with notes: what was made from there on is superseded, what runs there is stopped, the round is counted, and over the campaign''s max_revisions the task is blocked for a person. An agent gives its token, an operator none; without target_step the nearest earlier step with an agent. Locks the task row. Raises VB003, VB007, VB011, VB012, VB020 (cancelled), VB021 (campaign ended), VB022, VB030, VB060 (an agent without its token).';
+COMMENT ON FUNCTION vibe.request_revision(bigint, text, integer, text, text, text, boolean) IS 'Sends a task back to an earlier step with notes: what was made from there on is superseded, what runs there is stopped, the round is counted, and over the campaign''s max_revisions the task is blocked for a person. An agent gives its token, an operator none; without target_step the nearest earlier step with an agent. Branches triggered there that are done stay so unless rerun_branches, which gives them the notes too; those not done open again with their trigger. With branch, target_step is a main step up to its trigger; an operator who names a branch and no target_step sends that branch alone back (next_step 0): it runs again with the notes, also where it was cancelled or its task is completed, and a converging step that has not begun waits for it. Locks the task row, of a completed task also the campaign row. Raises VB003, VB007, VB011, VB012, VB020 (cancelled, a branch that has made nothing), VB021 (campaign ended), VB022, VB030, VB060 (an agent without its token).';
 
 CREATE FUNCTION vibe._check_revisable(task vibe.tasks)
     RETURNS boolean
@@ -152,7 +177,7 @@ COMMENT ON FUNCTION vibe._check_revisable(vibe.tasks) IS 'Raises VB020 for a can
 
 -- Tables written: runs, work, tasks, activities. run is the reviewer's own run, or all NULL.
 CREATE FUNCTION vibe._revise(
-    task vibe.tasks, run vibe.runs, target_step integer, notes text, summary text, score numeric,
+    task vibe.tasks, run vibe.runs, target_step integer, notes text, rerun_branches boolean, summary text, score numeric,
     record jsonb, at timestamptz,
     OUT agent_name text, OUT revisions integer, OUT is_blocked boolean
 )
@@ -164,7 +189,7 @@ AS $$
 DECLARE
     verdict vibe.runs;
 BEGIN
-    SELECT * INTO agent_name, revisions, is_blocked FROM vibe._rewind(task, target_step, notes, run.id, at);
+    SELECT * INTO agent_name, revisions, is_blocked FROM vibe._rewind(task, target_step, notes, rerun_branches, run.id, at);
     verdict.outcome := 'revise';
     verdict.notes := _revise.notes;
     verdict.summary := _revise.summary;
@@ -173,4 +198,4 @@ BEGIN
     PERFORM vibe._end_run(run.id, verdict, _revise.record, at);
 END
 $$;
-COMMENT ON FUNCTION vibe._revise(vibe.tasks, vibe.runs, integer, text, text, numeric, jsonb, timestamptz) IS 'Closes the reviewer''s run, if there is one, and rewinds the task.';
+COMMENT ON FUNCTION vibe._revise(vibe.tasks, vibe.runs, integer, text, boolean, text, numeric, jsonb, timestamptz) IS 'Closes the reviewer''s run, if there is one, and rewinds the task.';

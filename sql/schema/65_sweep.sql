@@ -65,27 +65,84 @@ END
 $$;
 COMMENT ON FUNCTION vibe._free_dispatched_runs(timestamptz, timestamptz) IS 'Loses the runs of a dispatcher that stayed away for longer than orphan_grace and the time its supervisors need to end their agents.';
 
--- Tables written: work. The branches that earlier steps of an orphan had opened and that are not done.
-CREATE FUNCTION vibe._requeue_branches(task vibe.tasks, at timestamptz)
+-- The probe of vibe.runs is a subquery with a LIMIT on purpose: it stays an index probe, however many runs there are.
+CREATE FUNCTION vibe.find_missing_branches()
+    RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT t.id, t.campaign_id, s.branch
+      FROM vibe.tasks t
+      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
+      LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
+      LEFT JOIN vibe.work m ON m.task_id = t.id AND m.branch = ''
+     WHERE t.ended_at IS NULL AND s.trigger_after_step < coalesce(m.step, t.step + 1)
+       AND s.branch <> ALL (t.cancelled_branches)
+       AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
+       AND vibe._wants(coalesce(t.deliverables, c.deliverables), s.deliverable)
+       AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = t.id AND r.branch = s.branch
+               AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL
+     ORDER BY t.id, s.branch;
+END;
+COMMENT ON FUNCTION vibe.find_missing_branches() IS 'Branches of open tasks that are wanted and due, neither done nor cancelled, and without work: nothing would ever do them.';
+
+-- Tables written: work. Only branches triggered before a main step: the others open with it.
+CREATE FUNCTION vibe._requeue_branches(task vibe.tasks, before_step integer, at timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    requeued bigint;
+#variable_conflict use_column
 BEGIN
-    INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
-    SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
-      FROM vibe.pipeline_steps s
-     WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch <> '' AND s.trigger_after_step < task.step
-       AND vibe._wants(vibe._wanted(task), s.deliverable)
-       AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = task.id AND r.branch = s.branch
-                          AND r.outcome = 'done' AND NOT r.superseded);
-    GET DIAGNOSTICS requeued = ROW_COUNT;
-    RETURN requeued;
+    RETURN (
+        SELECT count(vibe._open_branch(task, s, NULL, NULL, at))
+          FROM vibe.pipeline_steps s
+         WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch <> '' AND s.trigger_after_step < before_step
+           AND vibe._wants(vibe._wanted(task), s.deliverable) AND s.branch <> ALL (task.cancelled_branches)
+           AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = s.branch)
+           AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = task.id AND r.branch = s.branch
+                              AND r.outcome = 'done' AND NOT r.superseded));
 END
 $$;
-COMMENT ON FUNCTION vibe._requeue_branches(vibe.tasks, timestamptz) IS 'Gives an orphan the open branches of its earlier steps back.';
+COMMENT ON FUNCTION vibe._requeue_branches(vibe.tasks, integer, timestamptz) IS 'Opens branches of a task that are due but have no work; returns how many.';
+
+-- Tables written: work, tasks. Locks, in order: the tasks, ids ascending. Also a main line that waits for branches
+-- of which none is left.
+CREATE FUNCTION vibe._mend_branches(at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    task vibe.tasks;
+    main_line vibe.work;
+    opened bigint;
+    mended bigint := 0;
+BEGIN
+    FOR task IN
+        SELECT t.* FROM vibe.tasks t
+         WHERE t.ended_at IS NULL AND t.id IN (
+            (SELECT b.task_id FROM vibe.find_missing_branches() b LIMIT 1000)
+            UNION ALL
+            (SELECT w.task_id FROM vibe.work w WHERE w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000))
+         ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' FOR UPDATE;
+        opened := vibe._requeue_branches(task, coalesce(main_line.step, task.step + 1), at);
+        IF main_line.waiting_for = 'branches' AND NOT vibe._has_open_branches(task.id) THEN
+            PERFORM vibe._move_on(task, main_line.step - 1, NULL, NULL, at);
+        ELSIF opened = 0 THEN
+            CONTINUE;
+        END IF;
+        PERFORM vibe._record('orphan_requeued', format('Branches of task "%s" had no work and were looked after.', left(task.title, 200)),
+            jsonb_build_object('branches_opened', opened), task.project_id, task.campaign_id, task.id);
+        mended := mended + 1;
+    END LOOP;
+    RETURN mended;
+END
+$$;
+COMMENT ON FUNCTION vibe._mend_branches(timestamptz) IS 'Opens missing branches, and main lines that wait for branches which are not there; returns how many tasks were mended.';
 
 -- A gate's step is done again: a person is to approve a result, and which one was lost with the work row.
 CREATE FUNCTION vibe._is_to_do(task vibe.tasks)
@@ -118,7 +175,7 @@ BEGIN
     LOOP
         -- Looked at again under the lock: a verb may have just given it work, or ended it.
         CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id);
-        PERFORM vibe._requeue_branches(task, at);
+        PERFORM vibe._requeue_branches(task, task.step, at);
         PERFORM vibe._move_on(task, coalesce(task.step, 0) - vibe._is_to_do(task)::integer, NULL, NULL, at);
         PERFORM vibe._record('orphan_requeued', format('Task "%s" had no work and was queued again.', left(task.title, 200)),
             jsonb_build_object('step', task.step), task.project_id, task.campaign_id, task.id);
@@ -148,7 +205,7 @@ COMMENT ON FUNCTION vibe._finish_campaigns(timestamptz) IS 'Marks campaigns comp
 
 CREATE FUNCTION vibe.sweep()
     RETURNS TABLE (swept boolean, stale_locks_released bigint, dispatched_runs_lost bigint, back_offs_ended bigint,
-                   orphans_dispatched bigint, campaigns_completed bigint)
+                   orphans_dispatched bigint, campaigns_completed bigint, branches_mended bigint)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -165,6 +222,7 @@ BEGIN
     back_offs_ended := 0;
     orphans_dispatched := 0;
     campaigns_completed := 0;
+    branches_mended := 0;
     IF swept THEN
         gone_since := CASE WHEN vibe._dispatcher_pid() IS NULL THEN coalesce(gone_since, at) END;
         stale_locks_released := vibe._free_stale_locks(at);
@@ -173,16 +231,17 @@ BEGIN
         END IF;
         back_offs_ended := vibe._promote_due();
         orphans_dispatched := vibe._requeue_orphans(at);
+        branches_mended := vibe._mend_branches(at);
         campaigns_completed := vibe._finish_campaigns(at);
         UPDATE vibe.sweep_state s SET swept_at = at, dispatcher_gone_since = gone_since;
-        IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched > 0 THEN
+        IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_mended > 0 THEN
             PERFORM vibe._wake(true);
         END IF;
     END IF;
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, finished campaigns not marked. swept is false if another sweep was at it. Raises VB022.';
+COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, branches that are due and lost (branches_mended counts their tasks; a cancelled branch stays so), finished campaigns not marked. swept is false if another sweep was at it. Raises VB022.';
 
 -- The job guards itself: it outlives DROP EXTENSION without an error a minute.
 CREATE FUNCTION vibe._cron_command()
