@@ -248,7 +248,7 @@ COMMENT ON COLUMN vibe.tasks.slug IS 'File name of its outputs, without ending.'
 COMMENT ON COLUMN vibe.tasks.keyword IS 'The keyword it was made from.';
 COMMENT ON COLUMN vibe.tasks.description IS 'More about it, for agents.';
 COMMENT ON COLUMN vibe.tasks.status IS 'Where it stands, for people: a row of vibe.task_statuses.';
-COMMENT ON COLUMN vibe.tasks.step IS 'The main step it is at; NULL once it has ended.';
+COMMENT ON COLUMN vibe.tasks.step IS 'The main step it is at; NULL once its main line is done, also while branches are not.';
 COMMENT ON COLUMN vibe.tasks.priority IS 'low, medium, high or urgent.';
 COMMENT ON COLUMN vibe.tasks.quality_score IS 'The last score a step gave, 0 to 100.';
 COMMENT ON COLUMN vibe.tasks.revision_count IS 'How many revisions were asked for.';

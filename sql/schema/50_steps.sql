@@ -110,7 +110,7 @@ BEGIN
     next_agent := stop.next_agent;
     UPDATE vibe.tasks t
        SET status = task_status,
-           step = CASE WHEN task_completed THEN NULL ELSE coalesce(stop.next_step, t.step) END,
+           step = stop.next_step,
            quality_score = coalesce(score, t.quality_score),
            rejection_notes = CASE WHEN task_status = 'revision_needed' THEN t.rejection_notes END,
            ended_at = CASE WHEN task_completed THEN at END,
@@ -223,7 +223,8 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
-    IF NOT FOUND THEN
+    -- A main line that is not done but has no work was lost: the sweep gives it back.
+    IF NOT FOUND AND task.step IS NULL THEN
         task_status := 'completed';
         task_completed := true;
         UPDATE vibe.tasks t SET status = 'completed', step = NULL, ended_at = at, updated_at = at WHERE t.id = task.id;

@@ -23,16 +23,11 @@ COMMENT ON FUNCTION vibe._branch_step(vibe.tasks, text) IS 'The one step of a br
 
 CREATE FUNCTION vibe._is_past(task vibe.tasks, step integer)
     RETURNS boolean
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN task.status = 'completed' OR _is_past.step < coalesce(
-        (SELECT w.step FROM vibe.work w WHERE w.task_id = task.id AND w.branch = ''), task.step + 1);
-END
-$$;
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT task.step IS NULL OR _is_past.step < task.step;
+END;
 COMMENT ON FUNCTION vibe._is_past(vibe.tasks, integer) IS 'Whether the main line has left a step behind, so that branches triggered by it are due.';
 
 CREATE FUNCTION vibe._must_wait(task vibe.tasks, step integer)
@@ -164,10 +159,7 @@ BEGIN
      WHERE r.task_id = task.id AND r.branch = _send_back_branch.branch AND (NOT r.superseded OR r.id = last_run);
     UPDATE vibe.tasks t
        SET revision_count = revisions, cancelled_branches = array_remove(t.cancelled_branches, _send_back_branch.branch),
-           status = CASE WHEN task.ended_at IS NULL THEN t.status ELSE 'revision_needed' END,
-           step = coalesce(t.step, (SELECT max(s.step) FROM vibe.pipeline_steps s
-               WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = '')),
-           ended_at = NULL, updated_at = at
+           status = CASE WHEN task.ended_at IS NULL THEN t.status ELSE 'revision_needed' END, ended_at = NULL, updated_at = at
      WHERE t.id = task.id;
     PERFORM vibe._open_branch(task, branch_step, CASE WHEN is_blocked THEN 'person' END, NULL, at);
     PERFORM vibe._record('revision_requested', format('Revision %s of task "%s", branch "%s".', revisions, left(task.title, 200), branch),

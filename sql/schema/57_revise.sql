@@ -87,11 +87,9 @@ BEGIN
     IF branch <> '' OR run.id IS NULL THEN
         step_limit := coalesce(task.step, (SELECT max(s.step) + 1 FROM vibe.pipeline_steps s
             WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ''));
-        -- The step that the task is at is itself done where its gate waits, or where only branches are left.
-        IF task.step IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' AND w.waiting_for IS DISTINCT FROM 'approval') THEN
-            step_limit := step_limit + 1;
-        END IF;
+        -- Where its gate waits, the step that the task is at is itself done.
+        step_limit := step_limit + EXISTS (
+            SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' AND w.waiting_for = 'approval')::integer;
     END IF;
     IF branch <> '' THEN
         branch_step := vibe._branch_step(task, branch);

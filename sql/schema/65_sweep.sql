@@ -21,10 +21,12 @@ CREATE FUNCTION vibe.find_orphaned_tasks()
 BEGIN ATOMIC
     SELECT t.id, t.campaign_id, t.step, t.status
       FROM vibe.tasks t
-     WHERE t.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id)
+     WHERE t.ended_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = '')
+       AND (t.step IS NOT NULL OR NOT vibe._has_open_branches(t.id))
      ORDER BY t.id;
 END;
-COMMENT ON FUNCTION vibe.find_orphaned_tasks() IS 'Open tasks without any work: nothing would ever move them.';
+COMMENT ON FUNCTION vibe.find_orphaned_tasks() IS 'Open tasks whose main line is not done but has no work, or that have no work at all: nothing would ever move them.';
 
 -- Tables written: work, runs. Locks, in order: the tasks, ids ascending (those that are busy are left for the
 -- next sweep).
@@ -75,8 +77,7 @@ BEGIN ATOMIC
       FROM vibe.tasks t
       JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
       LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
-      LEFT JOIN vibe.work m ON m.task_id = t.id AND m.branch = ''
-     WHERE t.ended_at IS NULL AND s.trigger_after_step < coalesce(m.step, t.step + 1)
+     WHERE t.ended_at IS NULL AND vibe._is_past(t, s.trigger_after_step)
        AND s.branch <> ALL (t.cancelled_branches)
        AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
        AND vibe._wants(coalesce(t.deliverables, c.deliverables), s.deliverable)
@@ -129,7 +130,7 @@ BEGIN
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' FOR UPDATE;
-        opened := vibe._requeue_branches(task, coalesce(main_line.step, task.step + 1), at);
+        opened := vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
         IF main_line.waiting_for = 'branches' AND NOT vibe._has_open_branches(task.id) THEN
             PERFORM vibe._move_on(task, main_line.step - 1, NULL, NULL, at);
         ELSIF opened = 0 THEN
@@ -144,19 +145,29 @@ END
 $$;
 COMMENT ON FUNCTION vibe._mend_branches(timestamptz) IS 'Opens missing branches, and main lines that wait for branches which are not there; returns how many tasks were mended.';
 
--- A gate's step is done again: a person is to approve a result, and which one was lost with the work row.
-CREATE FUNCTION vibe._is_to_do(task vibe.tasks)
-    RETURNS boolean
-    LANGUAGE sql
-    STABLE
-BEGIN ATOMIC
-    SELECT NOT EXISTS (
-        SELECT 1 FROM vibe.runs r
-          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = task.pipeline_version_id AND s.branch = '' AND s.step = r.step
-         WHERE r.task_id = task.id AND r.branch = '' AND r.step = task.step AND r.outcome = 'done' AND NOT r.superseded
-           AND s.gate IS NULL);
-END;
-COMMENT ON FUNCTION vibe._is_to_do(vibe.tasks) IS 'Whether the main step that a task is at is still to be done.';
+-- Tables written: work, tasks. Where the step has its result, its gate was waiting; where the task is blocked, it
+-- still waits for a person.
+CREATE FUNCTION vibe._restore_main_line(task vibe.tasks, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    changed bigint := 0;
+BEGIN
+    -- A main line that is done ends the task, if no branch is left.
+    PERFORM vibe._move_on(task, coalesce(task.step - 1, 2147483647), NULL, NULL, at);
+    UPDATE vibe.work w SET state = 'waiting', waiting_for = CASE WHEN task.status = 'blocked' THEN 'person' ELSE 'approval' END
+     WHERE w.task_id = task.id AND w.branch = '' AND w.state = 'ready'
+       AND (task.status = 'blocked' OR EXISTS (
+            SELECT 1 FROM vibe.runs r WHERE r.task_id = task.id AND r.branch = '' AND r.step = task.step
+                AND r.outcome = 'done' AND NOT r.superseded));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION vibe._restore_main_line(vibe.tasks, timestamptz) IS 'Gives a task the work of its main line back: ready, or waiting for what it waited for.';
 
 -- Tables written: work, tasks. Locks, in order: the tasks, ids ascending.
 CREATE FUNCTION vibe._requeue_orphans(at timestamptz)
@@ -174,9 +185,10 @@ BEGIN
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         -- Looked at again under the lock: a verb may have just given it work, or ended it.
-        CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id);
-        PERFORM vibe._requeue_branches(task, task.step, at);
-        PERFORM vibe._move_on(task, coalesce(task.step, 0) - vibe._is_to_do(task)::integer, NULL, NULL, at);
+        CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '')
+            OR task.step IS NULL AND vibe._has_open_branches(task.id);
+        PERFORM vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
+        PERFORM vibe._restore_main_line(task, at);
         PERFORM vibe._record('orphan_requeued', format('Task "%s" had no work and was queued again.', left(task.title, 200)),
             jsonb_build_object('step', task.step), task.project_id, task.campaign_id, task.id);
         requeued := requeued + 1;
@@ -184,7 +196,7 @@ BEGIN
     RETURN requeued;
 END
 $$;
-COMMENT ON FUNCTION vibe._requeue_orphans(timestamptz) IS 'Gives open tasks without work their step back, 1000 at most.';
+COMMENT ON FUNCTION vibe._requeue_orphans(timestamptz) IS 'Gives open tasks whose main line has no work their step back, 1000 at most.';
 
 -- Tables written: campaigns, activities. Locks: campaign rows, of which those that are busy are left for the next
 -- sweep.
@@ -195,7 +207,9 @@ CREATE FUNCTION vibe._finish_campaigns(at timestamptz)
 BEGIN ATOMIC
     SELECT count(*) FILTER (WHERE vibe._finish_campaign(c.id, at))
       FROM (SELECT c.id FROM vibe.campaigns c
-             WHERE c.ended_at IS NULL AND c.status IN ('active', 'in_revision', 'paused')
+             WHERE c.ended_at IS NULL AND c.status IN ('active', 'paused')
+               -- One that was reopened waits for the revisions that somebody is about to ask for.
+               AND c.paused_from IS DISTINCT FROM 'in_revision'
                AND EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id)
                AND NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at IS NULL)
              ORDER BY c.id

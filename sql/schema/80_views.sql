@@ -55,7 +55,9 @@ BEGIN
       FROM vibe.work w WHERE w.campaign_id = campaign.id;
     steps_total := (total - cancelled) * (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
-          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
+          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)))
+        - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
+            WHERE t.campaign_id = campaign.id AND t.status <> 'cancelled');
     SELECT count(*) FILTER (WHERE r.outcome = 'done' AND NOT r.superseded AND t.status <> 'cancelled'),
            coalesce(sum(r.cost_usd), 0)
       INTO steps_done, cost_usd

@@ -20,7 +20,8 @@ BEGIN
     RETURN (
         SELECT jsonb_agg(jsonb_build_object('step', s.step, 'label', s.label, 'agent', s.agent_name, 'model', s.model,
                    'description', s.description, 'outputDir', s.output_dir, 'status', CASE
-                       WHEN task.status = 'completed' OR s.step < coalesce(item.step, task.step + 1) THEN 'completed'
+                       WHEN task.status = 'completed' OR s.step < coalesce(item.step, task.step) THEN 'completed'
+                       WHEN task.ended_at IS NULL AND task.step IS NULL THEN 'completed'
                        WHEN s.step = item.step AND item.waiting_for = 'approval' AND s.agent_name IS NOT NULL THEN 'completed'
                        WHEN s.step = item.step AND item.state = 'held' THEN 'in_progress'
                        WHEN item.task_id IS NULL AND s.step < (

@@ -23,6 +23,8 @@ CREATE VIEW t.broken AS
     UNION ALL
     SELECT 'the task is at another step than its main line', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = '' WHERE x.step IS DISTINCT FROM w.step
     UNION ALL
+    SELECT 'an open task''s main line is not done but has no work', o.task_id FROM vibe.find_orphaned_tasks() o
+    UNION ALL
     SELECT 'a blocked task does not wait for a person', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = ''
      WHERE (x.status = 'blocked') <> (w.waiting_for IS NOT DISTINCT FROM 'person')
     UNION ALL
