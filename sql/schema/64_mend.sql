@@ -1,7 +1,7 @@
 -- What the sweep does for one task: branches that are due but have no work, and a main line that lost its own.
 
 -- The probe of vibe.runs is a subquery with a LIMIT on purpose: it stays an index probe, however many runs there are.
-CREATE FUNCTION vibe.find_missing_branches()
+CREATE FUNCTION vibe._missing_branches(slice integer, slices integer)
     RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
     LANGUAGE sql
     STABLE
@@ -10,13 +10,23 @@ BEGIN ATOMIC
       FROM vibe.tasks t
       JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
       LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
-     WHERE t.ended_at IS NULL AND vibe._is_past(t, s.trigger_after_step)
+     WHERE t.ended_at IS NULL AND t.id % slices = slice
+       AND vibe._is_past(t, s.trigger_after_step)
        AND s.branch <> ALL (t.cancelled_branches)
        AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
        AND vibe._wants(coalesce(t.deliverables, c.deliverables), s.deliverable)
        AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = t.id AND r.branch = s.branch
                AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL
      ORDER BY t.id, s.branch;
+END;
+COMMENT ON FUNCTION vibe._missing_branches(integer, integer) IS 'find_missing_branches() for every n-th open task: slice 0 to slices - 1.';
+
+CREATE FUNCTION vibe.find_missing_branches()
+    RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT b.task_id, b.campaign_id, b.branch FROM vibe._missing_branches(0, 1) b;
 END;
 COMMENT ON FUNCTION vibe.find_missing_branches() IS 'Branches of open tasks that are wanted and due, neither done nor cancelled, and without work: nothing would ever do them.';
 
@@ -41,7 +51,8 @@ $$;
 COMMENT ON FUNCTION vibe._requeue_branches(vibe.tasks, integer, timestamptz) IS 'Opens branches of a task that are due but have no work; returns how many.';
 
 -- Tables written: work, tasks. Locks, in order: the tasks, ids ascending. Also a main line that waits for branches
--- of which none is left.
+-- of which none is left. Of many open tasks each call looks at about 5000: which is left to chance, so that no
+-- rhythm of sweeps passes over some of them for ever.
 CREATE FUNCTION vibe._mend_branches(at timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql
@@ -53,11 +64,13 @@ DECLARE
     main_line vibe.work;
     opened bigint;
     mended bigint := 0;
+    slices integer := (SELECT count(*) / 5000 + 1 FROM vibe.tasks t WHERE t.ended_at IS NULL);
+    slice integer := floor(random() * slices);
 BEGIN
     FOR task IN
         SELECT t.* FROM vibe.tasks t
          WHERE t.ended_at IS NULL AND t.id IN (
-            (SELECT b.task_id FROM vibe.find_missing_branches() b LIMIT 1000)
+            (SELECT b.task_id FROM vibe._missing_branches(slice, slices) b LIMIT 1000)
             UNION ALL
             (SELECT w.task_id FROM vibe.work w WHERE w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000))
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED

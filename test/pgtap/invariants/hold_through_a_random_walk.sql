@@ -111,6 +111,10 @@ BEGIN
         WHEN 'unclaim' THEN PERFORM vibe._unclaim_paused(ARRAY(SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher'));
         WHEN 'promote' THEN PERFORM vibe._promote_due();
         WHEN 'sweep' THEN PERFORM vibe.sweep();
+        -- Not the gate of a branch: what it waited for is known from its row alone.
+        WHEN 'lose' THEN
+            DELETE FROM vibe.work w WHERE (w.task_id, w.branch) = (item.task_id, item.branch) AND w.state <> 'held' AND NOT (w.branch <> '' AND w.waiting_for = 'approval');
+            PERFORM vibe.sweep();
         WHEN 'wait' THEN PERFORM t.now((vibe.clock() + interval '3 minutes' * random() ^ 2)::text);
         WHEN 'take_over' THEN PERFORM vibe.take_over();
         WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign);
@@ -130,7 +134,7 @@ BEGIN
         call := t.one_of('acquire', 'acquire', 'claim', 'claim', 'claim', 'finish', 'finish', 'finish', 'complete', 'complete', 'complete', 'operate', 'operate', 'fail', 'release', 'renew',
             'retry', 'retry', 'approve', 'approve', 'approve', 'revise', 'cancel_run', 'pause', 'resume', 'resume', 'unclaim', 'promote', 'promote', 'sweep', 'wait', 'wait', 'status',
             'review', 'revise_branch', 'cancel_branch', 'reopen_branch', 'dispatch', 'dispatch', 'retry_all', 'list', CASE WHEN n % 3 = 0 THEN 'rerun' ELSE 'wait' END,
-            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over') ELSE 'wait' END);
+            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over', 'lose', 'lose') ELSE 'wait' END);
         said := coalesce(t.random_call(call), (SELECT string_agg(call || ': ' || rule || ' ' || about, '; ') FROM t.broken));
         IF said IS NOT NULL THEN
             RETURN NEXT format('call %s, %s', n, said);
