@@ -125,7 +125,7 @@ BEGIN
             ERRCODE = 'VB020',
             MESSAGE = 'the branch has made nothing yet',
             DETAIL = format('Task %s, branch %L starts after step %s.', task.id, step.branch, step.trigger_after_step),
-            HINT = format('SELECT * FROM vibe.retry_step(task_id => %s, branch => %L, note => …); leaves a note for its next run.', task.id, step.branch);
+            HINT = format('Once it is open, SELECT * FROM vibe.retry_step(task_id => %s, branch => %L, note => …); leaves a note for its first run.', task.id, step.branch);
     END IF;
     RETURN last_run;
 END
