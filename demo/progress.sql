@@ -18,7 +18,7 @@ SELECT format('  %s %s%s%s', rpad(s.label, 18), repeat('#', n.behind), repeat('>
   JOIN vibe.pipeline_steps AS s USING (pipeline_version_id)
   CROSS JOIN LATERAL (
         SELECT count(*)::int AS total,
-               (count(*) FILTER (WHERE t.ended_at IS NOT NULL OR t.step > s.step))::int AS behind,
+               (count(*) FILTER (WHERE (t.step > s.step) IS NOT FALSE))::int AS behind,
                (count(*) FILTER (WHERE r.step = s.step))::int AS at_work
           FROM vibe.tasks AS t
           LEFT JOIN vibe.runs AS r ON r.task_id = t.id AND r.branch = '' AND r.closed_at IS NULL

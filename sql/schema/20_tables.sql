@@ -250,6 +250,7 @@ CREATE TABLE vibe.tasks (
     revision_count integer NOT NULL DEFAULT 0,
     rejection_notes text,
     deliverables jsonb,
+    cancelled_branches text[] NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     ended_at timestamptz,
@@ -271,12 +272,13 @@ COMMENT ON COLUMN vibe.tasks.slug IS 'File name of its outputs, without ending.'
 COMMENT ON COLUMN vibe.tasks.keyword IS 'The keyword it was made from.';
 COMMENT ON COLUMN vibe.tasks.description IS 'More about it, for agents.';
 COMMENT ON COLUMN vibe.tasks.status IS 'Where it stands, for people: a row of vibe.task_statuses.';
-COMMENT ON COLUMN vibe.tasks.step IS 'The main step it is at; NULL once it has ended.';
+COMMENT ON COLUMN vibe.tasks.step IS 'The main step it is at; NULL once its main line is done, also while branches are not.';
 COMMENT ON COLUMN vibe.tasks.priority IS 'low, medium, high or urgent.';
 COMMENT ON COLUMN vibe.tasks.quality_score IS 'The last score a step gave, 0 to 100.';
 COMMENT ON COLUMN vibe.tasks.revision_count IS 'How many revisions were asked for.';
-COMMENT ON COLUMN vibe.tasks.rejection_notes IS 'Notes of the last revision, until its target step is done again.';
+COMMENT ON COLUMN vibe.tasks.rejection_notes IS 'Notes of the last revision of the main line, until its target step is done again; those of a branch stand in vibe.runs.notes.';
 COMMENT ON COLUMN vibe.tasks.deliverables IS 'Wanted deliverables of this task; NULL uses the campaign''s.';
+COMMENT ON COLUMN vibe.tasks.cancelled_branches IS 'Branches that were given up alone: they never open by themselves and hold nothing.';
 COMMENT ON COLUMN vibe.tasks.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.tasks.updated_at IS 'When its own row last changed.';
 COMMENT ON COLUMN vibe.tasks.ended_at IS 'When it was completed or cancelled; NULL while open.';
@@ -322,7 +324,7 @@ COMMENT ON COLUMN vibe.work.agent_name IS 'Who does it; NULL where only a gate h
 COMMENT ON COLUMN vibe.work.state IS 'ready, held (by run_id) or waiting (for waiting_for).';
 COMMENT ON COLUMN vibe.work.waiting_for IS 'back_off, approval, branches or person.';
 COMMENT ON COLUMN vibe.work.run_id IS 'The run that holds it.';
-COMMENT ON COLUMN vibe.work.priority IS 'The task''s priority as a rank: 0 urgent, 1 high, 2 medium, 3 low.';
+COMMENT ON COLUMN vibe.work.priority IS 'The task''s priority as a rank: 0 urgent, 1 high, 2 medium, 3 low; -1 for a step that dispatch_agent() put first.';
 COMMENT ON COLUMN vibe.work.attempts IS 'Attempts used up at this step.';
 COMMENT ON COLUMN vibe.work.retries IS 'Runs in a row that ended without success, used up or not; sets the back-off.';
 COMMENT ON COLUMN vibe.work.ready_at IS 'End of the back-off.';
@@ -414,7 +416,7 @@ COMMENT ON COLUMN vibe.runs.summary IS 'Its own summary of what it made.';
 COMMENT ON COLUMN vibe.runs.output IS 'Its structured output.';
 COMMENT ON COLUMN vibe.runs.output_path IS 'Its main file, relative to the workspace.';
 COMMENT ON COLUMN vibe.runs.quality_score IS 'The score it gave, 0 to 100.';
-COMMENT ON COLUMN vibe.runs.notes IS 'outcome revise: its notes for the next round.';
+COMMENT ON COLUMN vibe.runs.notes IS 'Notes for the next round: those it asked for (outcome revise), or with which its branch was sent back.';
 COMMENT ON COLUMN vibe.runs.superseded IS 'A later revision replaced what it made.';
 COMMENT ON COLUMN vibe.runs.session_id IS 'The agent''s session, chosen before the start unless the agent reported its own.';
 COMMENT ON COLUMN vibe.runs.resumed_session IS 'The session of a lost run that it was asked to go on with.';

@@ -73,12 +73,33 @@ BEGIN
                   FROM vibe.runs r
                   JOIN vibe.tasks t ON t.id = r.task_id
                   JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
-                 WHERE r.task_id = _inputs.task_id AND r.outcome = 'done'
-                   AND ((r.branch = '' AND r.step < before_step) OR (r.branch <> '' AND _inputs.branch = '' AND NOT r.superseded))
+                 WHERE r.task_id = _inputs.task_id AND r.outcome = 'done' AND NOT r.superseded
+                   -- A branch that still has work waits for its approval: nobody may build on it yet.
+                   AND ((r.branch = '' AND r.step < before_step) OR (r.branch <> '' AND _inputs.branch = '' AND NOT EXISTS (
+                        SELECT 1 FROM vibe.work w WHERE w.task_id = r.task_id AND w.branch = r.branch)))
                  ORDER BY r.branch, r.step, r.id DESC) r);
 END
 $$;
-COMMENT ON FUNCTION vibe._inputs(bigint, text, integer) IS 'The last result of every earlier step; for the main line also those of branches that are done.';
+COMMENT ON FUNCTION vibe._inputs(bigint, text, integer) IS 'The result of every earlier step that counts; for the main line also those of branches that are done. What a revision superseded is left out.';
+
+CREATE FUNCTION vibe._revision_notes(task vibe.tasks, branch text)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF _revision_notes.branch = '' THEN
+        RETURN task.rejection_notes;
+    END IF;
+    RETURN (
+        SELECT r.notes FROM vibe.runs r
+         WHERE r.task_id = task.id AND r.branch = _revision_notes.branch AND r.superseded AND r.notes IS NOT NULL
+         ORDER BY r.id DESC LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION vibe._revision_notes(vibe.tasks, text) IS 'The notes of the last revision for the next run: the main line''s stand in the task, a branch''s with the run that they are about.';
 
 CREATE FUNCTION vibe._earlier_results(inputs jsonb)
     RETURNS text
@@ -161,7 +182,7 @@ BEGIN
                'step_label', s.label, 'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model,
                'campaign_id', t.campaign_id, 'campaign', c.slug, 'project', p.slug, 'title', t.title,
                'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
-               'token', token, 'revision_notes', t.rejection_notes, 'note', w.note, 'session', run.session_id,
+               'token', token, 'revision_notes', vibe._revision_notes(t, run.branch), 'note', w.note, 'session', run.session_id,
                'resume_session', run.resumed_session, 'timeout_s', extract(epoch FROM s.timeout)::bigint,
                'budget_usd', c.budget_usd, 'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id)),
            jsonb_build_object(
@@ -173,7 +194,7 @@ BEGIN
                'seed_keywords', array_to_string(c.seed_keywords[1:50], ', '),
                'competitor_urls', array_to_string(c.competitor_urls[1:50], ', '),
                'focus_groups', array_to_string(c.focus_group_ids[1:50], ', '),
-               'revision_notes', t.rejection_notes, 'note', w.note,
+               'revision_notes', vibe._revision_notes(t, run.branch), 'note', w.note,
                'output_file', coalesce(s.output_dir || '/', '') || vibe._output_slug(t, run.branch) || '.md'),
            coalesce(a.prompt_template, vibe.default_prompt_template()),
            CASE WHEN run.branch = '' THEN run.step ELSE s.trigger_after_step + 1 END

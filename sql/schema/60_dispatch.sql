@@ -210,9 +210,10 @@ BEGIN
             PERFORM vibe._provider_works(run);
             RETURN outcome;
         ELSIF outcome = 'revise' THEN
-            PERFORM vibe._revise(task, run, vibe._revision_target(task, run.step, (result ->> 'target_step')::integer),
+            PERFORM vibe._revise(task, run,
+                vibe._revision_target(task, vibe._revision_limit(task, run, run.branch), (result ->> 'target_step')::integer),
                 coalesce(nullif(btrim(result ->> 'notes'), ''), nullif(btrim(result ->> 'summary'), ''), 'no notes were given'),
-                result ->> 'summary', (result ->> 'score')::numeric, record, at);
+                false, result ->> 'summary', (result ->> 'score')::numeric, record, at);
             RETURN outcome;
         END IF;
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure

@@ -21,10 +21,12 @@ CREATE FUNCTION vibe.find_orphaned_tasks()
 BEGIN ATOMIC
     SELECT t.id, t.campaign_id, t.step, t.status
       FROM vibe.tasks t
-     WHERE t.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id)
+     WHERE t.ended_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = '')
+       AND (t.step IS NOT NULL OR NOT vibe._has_open_branches(t.id))
      ORDER BY t.id;
 END;
-COMMENT ON FUNCTION vibe.find_orphaned_tasks() IS 'Open tasks without any work: nothing would ever move them.';
+COMMENT ON FUNCTION vibe.find_orphaned_tasks() IS 'Open tasks whose main line is not done but has no work, or that have no work at all: nothing would ever move them.';
 
 -- Tables written: work, runs. Locks, in order: the tasks, ids ascending (those that are busy are left for the
 -- next sweep).
@@ -65,42 +67,6 @@ END
 $$;
 COMMENT ON FUNCTION vibe._free_dispatched_runs(timestamptz, timestamptz) IS 'Loses the runs of a dispatcher that stayed away for longer than orphan_grace and the time its supervisors need to end their agents.';
 
--- Tables written: work. The branches that earlier steps of an orphan had opened and that are not done.
-CREATE FUNCTION vibe._requeue_branches(task vibe.tasks, at timestamptz)
-    RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    requeued bigint;
-BEGIN
-    INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
-    SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
-      FROM vibe.pipeline_steps s
-     WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch <> '' AND s.trigger_after_step < task.step
-       AND vibe._wants(vibe._wanted(task), s.deliverable)
-       AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = task.id AND r.branch = s.branch
-                          AND r.outcome = 'done' AND NOT r.superseded);
-    GET DIAGNOSTICS requeued = ROW_COUNT;
-    RETURN requeued;
-END
-$$;
-COMMENT ON FUNCTION vibe._requeue_branches(vibe.tasks, timestamptz) IS 'Gives an orphan the open branches of its earlier steps back.';
-
--- A gate's step is done again: a person is to approve a result, and which one was lost with the work row.
-CREATE FUNCTION vibe._is_to_do(task vibe.tasks)
-    RETURNS boolean
-    LANGUAGE sql
-    STABLE
-BEGIN ATOMIC
-    SELECT NOT EXISTS (
-        SELECT 1 FROM vibe.runs r
-          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = task.pipeline_version_id AND s.branch = '' AND s.step = r.step
-         WHERE r.task_id = task.id AND r.branch = '' AND r.step = task.step AND r.outcome = 'done' AND NOT r.superseded
-           AND s.gate IS NULL);
-END;
-COMMENT ON FUNCTION vibe._is_to_do(vibe.tasks) IS 'Whether the main step that a task is at is still to be done.';
-
 -- Tables written: work, tasks. Locks, in order: the tasks, ids ascending.
 CREATE FUNCTION vibe._requeue_orphans(at timestamptz)
     RETURNS bigint
@@ -117,9 +83,10 @@ BEGIN
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         -- Looked at again under the lock: a verb may have just given it work, or ended it.
-        CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id);
-        PERFORM vibe._requeue_branches(task, at);
-        PERFORM vibe._move_on(task, coalesce(task.step, 0) - vibe._is_to_do(task)::integer, NULL, NULL, at);
+        CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '')
+            OR task.step IS NULL AND vibe._has_open_branches(task.id);
+        PERFORM vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
+        PERFORM vibe._restore_main_line(task, at);
         PERFORM vibe._record('orphan_requeued', format('Task "%s" had no work and was queued again.', left(task.title, 200)),
             jsonb_build_object('step', task.step), task.project_id, task.campaign_id, task.id);
         requeued := requeued + 1;
@@ -127,7 +94,7 @@ BEGIN
     RETURN requeued;
 END
 $$;
-COMMENT ON FUNCTION vibe._requeue_orphans(timestamptz) IS 'Gives open tasks without work their step back, 1000 at most.';
+COMMENT ON FUNCTION vibe._requeue_orphans(timestamptz) IS 'Gives open tasks whose main line has no work their step back, 1000 at most.';
 
 -- Tables written: campaigns, activities. Locks: campaign rows, of which those that are busy are left for the next
 -- sweep.
@@ -138,7 +105,9 @@ CREATE FUNCTION vibe._finish_campaigns(at timestamptz)
 BEGIN ATOMIC
     SELECT count(*) FILTER (WHERE vibe._finish_campaign(c.id, at))
       FROM (SELECT c.id FROM vibe.campaigns c
-             WHERE c.ended_at IS NULL AND c.status IN ('active', 'in_revision', 'paused')
+             WHERE c.ended_at IS NULL AND c.status IN ('active', 'paused')
+               -- One that was reopened waits for the revisions that somebody is about to ask for.
+               AND c.paused_from IS DISTINCT FROM 'in_revision'
                AND EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id)
                AND NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at IS NULL)
              ORDER BY c.id
@@ -148,7 +117,7 @@ COMMENT ON FUNCTION vibe._finish_campaigns(timestamptz) IS 'Marks campaigns comp
 
 CREATE FUNCTION vibe.sweep()
     RETURNS TABLE (swept boolean, stale_locks_released bigint, dispatched_runs_lost bigint, back_offs_ended bigint,
-                   orphans_dispatched bigint, campaigns_completed bigint)
+                   orphans_dispatched bigint, campaigns_completed bigint, branches_mended bigint)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -165,6 +134,7 @@ BEGIN
     back_offs_ended := 0;
     orphans_dispatched := 0;
     campaigns_completed := 0;
+    branches_mended := 0;
     IF swept THEN
         gone_since := CASE WHEN vibe._dispatcher_pid() IS NULL THEN coalesce(gone_since, at) END;
         stale_locks_released := vibe._free_stale_locks(at);
@@ -173,17 +143,18 @@ BEGIN
         END IF;
         back_offs_ended := vibe._promote_due();
         orphans_dispatched := vibe._requeue_orphans(at);
+        branches_mended := vibe._mend_branches(at);
         campaigns_completed := vibe._finish_campaigns(at);
         PERFORM vibe._prune_notifications(at), vibe._prune_service_calls(at);
         UPDATE vibe.sweep_state s SET swept_at = at, dispatcher_gone_since = gone_since;
-        IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched > 0 THEN
+        IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_mended > 0 THEN
             PERFORM vibe._wake(true);
         END IF;
     END IF;
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, finished campaigns not marked. swept is false if another sweep was at it. Raises VB022.';
+COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, branches that are due and lost (branches_mended counts their tasks; a cancelled branch stays so), finished campaigns not marked. swept is false if another sweep was at it. Raises VB022.';
 
 -- The job guards itself: it outlives DROP EXTENSION without an error a minute.
 CREATE FUNCTION vibe._cron_command()

@@ -55,7 +55,9 @@ BEGIN
       FROM vibe.work w WHERE w.campaign_id = campaign.id;
     steps_total := (total - cancelled) * (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
-          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
+          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)))
+        - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
+            WHERE t.campaign_id = campaign.id AND t.status <> 'cancelled');
     SELECT count(*) FILTER (WHERE r.outcome = 'done' AND NOT r.superseded AND t.status <> 'cancelled'),
            coalesce(sum(r.cost_usd), 0)
       INTO steps_done, cost_usd
@@ -69,67 +71,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe.campaign_progress(bigint) IS 'How far a campaign is: tasks by state, steps done of all, cost in US dollars, finished tasks per minute, and seconds left at the pace so far (NULL while unknown). Raises VB002.';
-
-CREATE FUNCTION vibe._iso(at timestamptz)
-    RETURNS text
-    LANGUAGE sql
-    STABLE
-BEGIN ATOMIC
-    SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
-END;
-COMMENT ON FUNCTION vibe._iso(timestamptz) IS 'A time as ISO 8601 in UTC, as JSON clients expect it.';
-
--- The earlier shape, camelCase keys and all.
-CREATE FUNCTION vibe.get_task_pipeline_status(task_id bigint)
-    RETURNS jsonb
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    task vibe.tasks;
-    item vibe.work;
-    holder vibe.runs;
-    line jsonb;
-    sides jsonb;
-BEGIN
-    SELECT * INTO task FROM vibe.tasks t WHERE t.id = get_task_pipeline_status.task_id;
-    IF NOT FOUND THEN
-        PERFORM vibe._task_not_found(get_task_pipeline_status.task_id);
-    END IF;
-    SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
-    SELECT * INTO holder FROM vibe.runs r WHERE r.id = item.run_id;
-    SELECT jsonb_agg(jsonb_build_object('step', s.step, 'label', s.label, 'agent', s.agent_name, 'model', s.model,
-               'description', s.description, 'outputDir', s.output_dir, 'status', CASE
-                   WHEN task.status = 'completed' OR s.step < coalesce(item.step, task.step + 1) THEN 'completed'
-                   WHEN s.step = item.step AND item.waiting_for = 'approval' AND s.agent_name IS NOT NULL THEN 'completed'
-                   WHEN s.step = item.step AND item.state = 'held' THEN 'in_progress'
-                   WHEN item.task_id IS NULL AND s.step < (
-                       SELECT max(r.step) + 1 FROM vibe.runs r
-                        WHERE r.task_id = task.id AND r.branch = '' AND r.outcome = 'done' AND NOT r.superseded) THEN 'completed'
-                   ELSE 'pending' END) ORDER BY s.step)
-      INTO line
-      FROM vibe.pipeline_steps s WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = '';
-    SELECT coalesce(jsonb_agg(jsonb_build_object('label', s.branch, 'agent', s.agent_name, 'model', s.model,
-               'deliverable', s.deliverable, 'triggerAfterStep', s.trigger_after_step,
-               'lockedBy', CASE WHEN w.state = 'held' THEN s.agent_name END, 'status', CASE
-                   WHEN w.state = 'held' THEN 'in_progress'
-                   WHEN w.waiting_for = 'person' THEN 'failed'
-                   WHEN w.task_id IS NOT NULL THEN 'pending'
-                   WHEN EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = task.id AND r.branch = s.branch AND r.outcome = 'done' AND NOT r.superseded)
-                       THEN 'completed'
-                   WHEN task.status = 'cancelled' THEN 'cancelled'
-                   ELSE 'pending' END) ORDER BY s.trigger_after_step, s.branch), '[]')
-      INTO sides
-      FROM vibe.pipeline_steps s
-      LEFT JOIN vibe.work w ON w.task_id = task.id AND w.branch = s.branch
-     WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch <> '' AND vibe._wants(vibe._wanted(task), s.deliverable);
-    RETURN jsonb_build_object('taskId', task.id, 'title', task.title, 'status', task.status, 'priority', task.priority,
-        'pipelineStep', item.step, 'waitingFor', item.waiting_for, 'pipeline', line, 'branches', sides,
-        'lockedBy', holder.agent_name, 'lockedAt', vibe._iso(holder.claimed_at),
-        'qualityScore', task.quality_score, 'revisionCount', task.revision_count, 'rejectionNotes', task.rejection_notes,
-        'createdAt', vibe._iso(task.created_at), 'updatedAt', vibe._iso(task.updated_at), 'endedAt', vibe._iso(task.ended_at));
-END
-$$;
-COMMENT ON FUNCTION vibe.get_task_pipeline_status(bigint) IS 'One task as JSON with camelCase keys: its steps (pending, in_progress, completed), its wanted branches (also failed, cancelled), who holds it, scores and revisions. Raises VB003.';

@@ -249,7 +249,9 @@ BEGIN
     SELECT c.now INTO at FROM vibe.clock() c(now);
     SELECT w.* INTO item FROM vibe.work w WHERE w.task_id = task.id
      ORDER BY w.branch = coalesce(why.branch, '') DESC, w.branch LIMIT 1;
-    IF item.task_id IS NULL THEN
+    IF why.branch = ANY (task.cancelled_branches) THEN
+        found_reason := ('branch_cancelled', 'This branch was cancelled.', NULL, NULL, format('SELECT * FROM vibe.retry_step(task_id => %s, branch => %L);', task.id, why.branch));
+    ELSIF item.task_id IS NULL THEN
         found_reason := coalesce(vibe._why_not_open(task),
             ('orphaned', 'It is open and has no work; the next sweep gives its step back.', task.updated_at, NULL, 'SELECT * FROM vibe.sweep();')::vibe.reason_info);
     ELSE
@@ -265,4 +267,4 @@ BEGIN
     RETURN NEXT found_reason;
 END
 $$;
-COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';
+COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, branch_cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';

@@ -55,7 +55,8 @@ TO vibe_admin;
 -- Steps
 GRANT EXECUTE ON FUNCTION
     vibe.acquire_lock, vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.retry_step,
-    vibe.approve_step, vibe.request_revision, vibe.cancel_task, vibe.cancel_run, vibe.get_run_input
+    vibe.approve_step, vibe.request_revision, vibe.cancel_task, vibe.cancel_run, vibe.get_run_input,
+    vibe.cancel_branch, vibe.dispatch_agent, vibe.retry_steps
 TO vibe_operator;
 GRANT EXECUTE ON FUNCTION
     vibe.release_lock, vibe.renew_lock, vibe.complete_step, vibe.fail_step, vibe.request_revision, vibe.get_run_input

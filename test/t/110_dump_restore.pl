@@ -51,6 +51,7 @@ SELECT run_id FROM vibe._claim_runs('{demo}', '{2}', 2);
 SELECT vibe._mark_started(ARRAY(SELECT id FROM vibe.runs WHERE started_by = 'dispatcher'), '{1,2}', '{1,2}', 'boot', 'ns');
 SELECT vibe.acquire_lock(5, 'vibe-keyword-researcher');
 SELECT vibe.fail_step(l.run_id, l.lock_token) FROM vibe.acquire_lock(6, 'vibe-keyword-researcher') l;
+SELECT vibe.cancel_branch(4, 'Side');
 SELECT vibe.pause_campaign(2);
 SELECT vibe.set_provider_limit('anthropic', 4), vibe.pause_provider('openai', '2100-01-01');
 SELECT vibe.register_service_category('translation', 'Translates.');

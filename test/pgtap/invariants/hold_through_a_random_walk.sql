@@ -1,4 +1,4 @@
--- A thousand random calls, many of them at the wrong moment, on pipelines with branches, gates and steps
+-- Twelve hundred random calls, many of them at the wrong moment, on pipelines with branches, gates and steps
 -- without agents. After each call the tables must agree with each other, and no call may fail with an error that
 -- is not of class VB. In the end everything that still waits is helped along until every task has ended.
 BEGIN;
@@ -23,22 +23,42 @@ CREATE VIEW t.broken AS
     UNION ALL
     SELECT 'the task is at another step than its main line', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = '' WHERE x.step IS DISTINCT FROM w.step
     UNION ALL
+    SELECT 'an open task''s main line is not done but has no work', o.task_id FROM vibe.find_orphaned_tasks() o
+    UNION ALL
     SELECT 'a blocked task does not wait for a person', x.id FROM vibe.tasks x JOIN vibe.work w ON w.task_id = x.id AND w.branch = ''
      WHERE (x.status = 'blocked') <> (w.waiting_for IS NOT DISTINCT FROM 'person')
     UNION ALL
     SELECT 'the main line waits for branches that are not there', w.task_id FROM vibe.work w WHERE w.waiting_for = 'branches'
        AND NOT EXISTS (SELECT 1 FROM vibe.work b WHERE b.task_id = w.task_id AND b.branch <> '')
     UNION ALL
+    -- A branch that was opened again late does not hold what had begun by then.
     SELECT 'the main line is past its convergence before the branches', w.task_id FROM vibe.work w JOIN vibe.tasks x ON x.id = w.task_id JOIN vibe.pipeline_versions v ON v.id = x.pipeline_version_id
      WHERE w.branch = '' AND w.step >= v.convergence_step AND w.waiting_for IS DISTINCT FROM 'branches'
        AND EXISTS (SELECT 1 FROM vibe.work b JOIN vibe.pipeline_steps s ON s.pipeline_version_id = v.id AND s.branch = b.branch
                     WHERE b.task_id = w.task_id AND b.branch <> '' AND s.trigger_after_step < w.step)
+       AND NOT EXISTS (SELECT 1 FROM vibe.activities a WHERE a.task_id = w.task_id AND (a.kind = 'branch_reopened' OR a.kind = 'revision_requested' AND a.detail ? 'branch'))
     UNION ALL
-    SELECT 'a task is completed without a step or branch', x.id FROM vibe.tasks x JOIN vibe.pipeline_steps s USING (pipeline_version_id)
-     WHERE x.status = 'completed' AND s.agent_name IS NOT NULL
+    SELECT 'a task is completed without a step, or a branch that was not cancelled', x.id FROM vibe.tasks x JOIN vibe.pipeline_steps s USING (pipeline_version_id)
+     WHERE x.status = 'completed' AND s.agent_name IS NOT NULL AND s.branch <> ALL (x.cancelled_branches)
        AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = s.branch AND r.step = s.step AND r.outcome = 'done' AND NOT r.superseded)
     UNION ALL
     SELECT 'a step counts twice', r.task_id FROM vibe.runs r WHERE r.outcome = 'done' AND NOT r.superseded GROUP BY r.task_id, r.branch, r.step HAVING count(*) > 1
+    UNION ALL
+    SELECT 'a branch is due, wanted and lost', b.task_id FROM vibe.find_missing_branches() b
+    UNION ALL
+    SELECT 'a cancelled branch has work or a result', x.id FROM vibe.tasks x, unnest(x.cancelled_branches) b
+     WHERE EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = x.id AND w.branch = b)
+        OR EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = b AND NOT r.superseded)
+    UNION ALL
+    SELECT 'two runs of one branch live', r.task_id FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.task_id, r.branch HAVING count(*) > 1
+    UNION ALL
+    SELECT 'what was superseded is an input', x.id
+      FROM (SELECT x.id FROM vibe.tasks x ORDER BY random() LIMIT 1) x, jsonb_array_elements(vibe._inputs(x.id, '', 1000)) i
+     WHERE NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = i ->> 'branch' AND r.step = (i ->> 'step')::int AND r.outcome = 'done' AND NOT r.superseded)
+    UNION ALL
+    SELECT 'the score is of no run that counts', x.id FROM vibe.tasks x
+     WHERE x.quality_score IS NOT NULL AND x.ended_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = '' AND NOT r.superseded AND r.quality_score = x.quality_score)
     UNION ALL
     SELECT 'a campaign is over with open tasks, or not over without', c.id FROM vibe.campaigns c
      WHERE c.activated_at IS NOT NULL AND (c.ended_at IS NULL) <> EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.campaign_id = c.id AND x.ended_at IS NULL);
@@ -53,9 +73,12 @@ DECLARE
     task bigint := (SELECT id FROM vibe.tasks ORDER BY random() LIMIT 1);
     campaign bigint := (SELECT id FROM vibe.campaigns ORDER BY random() LIMIT 1);
     run bigint := (SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher' ORDER BY random() LIMIT 1);
+    side text;
     item vibe.work;
     known t.tokens;
 BEGIN
+    SELECT s.branch INTO side FROM vibe.pipeline_steps s JOIN vibe.tasks x USING (pipeline_version_id)
+     WHERE x.id = task AND s.branch <> '' ORDER BY random() LIMIT 1;
     SELECT * INTO item FROM vibe.work ORDER BY random() LIMIT 1;
     SELECT * INTO known FROM t.tokens ORDER BY run_id DESC OFFSET floor(random() ^ 3 * (SELECT count(*) FROM t.tokens))::int LIMIT 1;
     CASE call
@@ -72,6 +95,14 @@ BEGIN
         WHEN 'retry' THEN PERFORM vibe.retry_step(item.task_id, item.branch);
         WHEN 'approve' THEN PERFORM vibe.approve_step(item.task_id, branch => item.branch);
         WHEN 'revise' THEN PERFORM vibe.request_revision(task, 'again', CASE WHEN random() < 0.5 THEN floor(random() * 5)::int END);
+        WHEN 'rerun' THEN PERFORM vibe.request_revision(task, 'all again', floor(random() * 5)::int, rerun_branches => true);
+        WHEN 'revise_branch' THEN PERFORM vibe.request_revision(task, 'that again', CASE WHEN random() < 0.3 THEN floor(random() * 3)::int END, branch => side);
+        WHEN 'review' THEN PERFORM vibe.request_revision(known.task_id, 'seen by an agent', CASE WHEN random() < 0.3 THEN floor(random() * 3)::int END, known.branch, known.agent, known.token);
+        WHEN 'cancel_branch' THEN PERFORM vibe.cancel_branch(task, side);
+        WHEN 'reopen_branch' THEN PERFORM vibe.retry_step(x.id, b, 'after all') FROM (SELECT x.id, b FROM vibe.tasks x, unnest(x.cancelled_branches) b ORDER BY random() LIMIT 1) x(id, b);
+        WHEN 'retry_all' THEN PERFORM vibe.retry_steps(jsonb_build_object('campaign_id', campaign, 'waiting_for', t.one_of('person', 'back_off')));
+        WHEN 'dispatch' THEN PERFORM vibe.dispatch_agent(item.task_id, item.branch);
+        WHEN 'list' THEN PERFORM vibe.list_ready_tasks(max_rows => 5);
         WHEN 'cancel_run' THEN PERFORM vibe.cancel_run(known.run_id);
         WHEN 'cancel_task' THEN PERFORM vibe.cancel_task(task);
         WHEN 'pause' THEN PERFORM vibe.pause_campaign(campaign, random() < 0.5);
@@ -80,6 +111,10 @@ BEGIN
         WHEN 'unclaim' THEN PERFORM vibe._unclaim_paused(ARRAY(SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher'));
         WHEN 'promote' THEN PERFORM vibe._promote_due();
         WHEN 'sweep' THEN PERFORM vibe.sweep();
+        -- Not the gate of a branch: what it waited for is known from its row alone.
+        WHEN 'lose' THEN
+            DELETE FROM vibe.work w WHERE (w.task_id, w.branch) = (item.task_id, item.branch) AND w.state <> 'held' AND NOT (w.branch <> '' AND w.waiting_for = 'approval');
+            PERFORM vibe.sweep();
         WHEN 'wait' THEN PERFORM t.now((vibe.clock() + interval '3 minutes' * random() ^ 2)::text);
         WHEN 'take_over' THEN PERFORM vibe.take_over();
         WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign);
@@ -98,7 +133,8 @@ BEGIN
     FOR n IN 1 .. calls LOOP
         call := t.one_of('acquire', 'acquire', 'claim', 'claim', 'claim', 'finish', 'finish', 'finish', 'complete', 'complete', 'complete', 'operate', 'operate', 'fail', 'release', 'renew',
             'retry', 'retry', 'approve', 'approve', 'approve', 'revise', 'cancel_run', 'pause', 'resume', 'resume', 'unclaim', 'promote', 'promote', 'sweep', 'wait', 'wait', 'status',
-            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over') ELSE 'wait' END);
+            'review', 'revise_branch', 'cancel_branch', 'reopen_branch', 'dispatch', 'dispatch', 'retry_all', 'list', CASE WHEN n % 3 = 0 THEN 'rerun' ELSE 'wait' END,
+            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over', 'lose', 'lose') ELSE 'wait' END);
         said := coalesce(t.random_call(call), (SELECT string_agg(call || ': ' || rule || ' ' || about, '; ') FROM t.broken));
         IF said IS NOT NULL THEN
             RETURN NEXT format('call %s, %s', n, said);
@@ -109,10 +145,10 @@ END
 $$;
 
 SELECT t.campaign(t.pipeline(4, jsonb_build_object('convergence_step', 3, 'parallel_branches', jsonb_build_array(t.branch('gated', 1, '{"gate": "human"}'), t.branch('last', 2), t.branch('first', 0))),
-           '{"1": {"output_dir": "research", "max_attempts": 2}, "2": {"agent": null}, "3": {"gate": "human", "output_dir": "drafts"}}'), 4, max_revisions => 5),
-       t.campaign(t.pipeline(3, jsonb_build_object('convergence_step', 2, 'parallel_branches', jsonb_build_array(t.branch('a', 1))), '{"2": {"agent": null, "gate": "human"}}'), 4, max_revisions => 5),
-       t.campaign(t.pipeline(2, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('tail', 2), t.branch('side', 1)))), 4, max_revisions => 5) \g /dev/null
-SELECT is_empty('SELECT * FROM t.walk(1000)', 'a thousand calls');
+           '{"1": {"output_dir": "research", "max_attempts": 2}, "2": {"agent": null}, "3": {"gate": "human", "output_dir": "drafts"}}'), 4, max_revisions => 8),
+       t.campaign(t.pipeline(3, jsonb_build_object('convergence_step', 2, 'parallel_branches', jsonb_build_array(t.branch('a', 1))), '{"2": {"agent": null, "gate": "human"}}'), 4, max_revisions => 8),
+       t.campaign(t.pipeline(2, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('tail', 2), t.branch('side', 1)))), 4, max_revisions => 8) \g /dev/null
+SELECT is_empty('SELECT * FROM t.walk(1200)', 'twelve hundred calls');
 
 -- Nothing is stuck for good: help and patience end every task.
 CREATE FUNCTION t.help() RETURNS SETOF text LANGUAGE plpgsql AS $$

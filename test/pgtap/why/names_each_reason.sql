@@ -1,5 +1,5 @@
 BEGIN;
-SELECT plan(26);
+SELECT plan(27);
 
 CREATE FUNCTION pg_temp.why(task bigint, branch text DEFAULT '') RETURNS text LANGUAGE sql AS $$ SELECT code FROM vibe.why(task, branch) $$;
 CREATE FUNCTION pg_temp.next_call(task bigint, branch text DEFAULT '') RETURNS text LANGUAGE sql AS $$ SELECT next_call FROM vibe.why(task, branch) $$;
@@ -49,6 +49,8 @@ SELECT t.done(t.task(:branched)) \g /dev/null
 SELECT is(pg_temp.why(t.task(:branched)), 'branches', 'branches are not done');
 SELECT is(pg_temp.next_call(t.task(:branched)), format($$SELECT * FROM vibe.why(task_id => %s, branch => 'Image');$$, t.task(:branched)), 'and where to look further');
 SELECT is(pg_temp.why(t.task(:branched), 'Image'), 'no_dispatcher', 'a branch has reasons of its own');
+SELECT vibe.cancel_branch(t.task(:branched), 'Image') \g /dev/null
+SELECT is(pg_temp.why(t.task(:branched), 'Image'), 'branch_cancelled', 'unless it was cancelled');
 DELETE FROM vibe.work WHERE task_id = t.task(:campaign, 7);
 SELECT is(pg_temp.why(t.task(:campaign, 7)), 'orphaned', 'its work is gone');
 
