@@ -15,17 +15,23 @@ CREATE TABLE vibe.campaigns (
     deliverables jsonb,
     budget_usd numeric,
     max_revisions integer NOT NULL DEFAULT 3,
+    max_parallel integer,
+    backlog_threshold integer,
+    backlog_agent text REFERENCES vibe.agents,
     notes text,
     paused_from text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     activated_at timestamptz,
+    reopened_at timestamptz,
     ended_at timestamptz,
     CONSTRAINT slug_is_one_safe_path_element CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,99}$'),
     CONSTRAINT name_is_not_blank CHECK (btrim(name) <> ''),
     CONSTRAINT status_is_known CHECK (status IN ('planning', 'active', 'paused', 'in_revision', 'completed', 'cancelled')),
     CONSTRAINT target_article_count_is_sane CHECK (target_article_count BETWEEN 1 AND 1000000),
     CONSTRAINT max_revisions_is_sane CHECK (max_revisions BETWEEN 0 AND 1000),
+    CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
+    CONSTRAINT backlog_threshold_is_sane CHECK (backlog_threshold BETWEEN 0 AND 1000000),
     CONSTRAINT budget_is_a_positive_amount CHECK (budget_usd > 0 AND budget_usd < 'Infinity'::numeric),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array')),
     CONSTRAINT ended_at_only_when_final CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
@@ -40,17 +46,21 @@ COMMENT ON COLUMN vibe.campaigns.description IS 'What it is about; told to agent
 COMMENT ON COLUMN vibe.campaigns.status IS 'planning, active, paused, in_revision, completed, cancelled.';
 COMMENT ON COLUMN vibe.campaigns.pipeline_version_id IS 'The pipeline version it was created with, for good.';
 COMMENT ON COLUMN vibe.campaigns.target_article_count IS 'How many tasks activation creates.';
-COMMENT ON COLUMN vibe.campaigns.seed_keywords IS 'Keyword n is the topic of task n.';
+COMMENT ON COLUMN vibe.campaigns.seed_keywords IS 'Topics of the tasks that activation and extension create, in this order.';
 COMMENT ON COLUMN vibe.campaigns.competitor_urls IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.focus_group_ids IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.deliverables IS 'Wanted deliverables, {"heroImage": true} or ["heroImage"]; NULL wants all that the pipeline offers.';
 COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Planned spending; told to agents.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
+COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Runs of its tasks at once, 1 to 10000; NULL is no limit.';
+COMMENT ON COLUMN vibe.campaigns.backlog_threshold IS 'Fewer open tasks than this are a low backlog, 0 to 1000000; NULL watches nothing.';
+COMMENT ON COLUMN vibe.campaigns.backlog_agent IS 'The agent that is to fill a low backlog up.';
 COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
 COMMENT ON COLUMN vibe.campaigns.paused_from IS 'Which status resume_campaign() goes back to.';
 COMMENT ON COLUMN vibe.campaigns.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.campaigns.updated_at IS 'When its own row last changed.';
 COMMENT ON COLUMN vibe.campaigns.activated_at IS 'When its tasks were created; NULL while planning.';
+COMMENT ON COLUMN vibe.campaigns.reopened_at IS 'When it was last opened again; it is not completed by itself before a task has ended since.';
 COMMENT ON COLUMN vibe.campaigns.ended_at IS 'When it was completed or cancelled.';
 
 CREATE TABLE vibe.tasks (
@@ -62,6 +72,7 @@ CREATE TABLE vibe.tasks (
     title text NOT NULL,
     slug text NOT NULL,
     keyword text,
+    keyword_number integer,
     description text,
     status text NOT NULL DEFAULT 'backlog' REFERENCES vibe.task_statuses,
     step integer,
@@ -70,11 +81,13 @@ CREATE TABLE vibe.tasks (
     revision_count integer NOT NULL DEFAULT 0,
     rejection_notes text,
     deliverables jsonb,
+    idempotency_key text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     ended_at timestamptz,
     CONSTRAINT title_is_not_blank_and_not_huge CHECK (btrim(title) <> '' AND length(title) <= 2000),
     CONSTRAINT slug_is_one_safe_path_element CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,99}$'),
+    CONSTRAINT idempotency_key_is_short CHECK (length(idempotency_key) BETWEEN 1 AND 200),
     CONSTRAINT priority_is_known CHECK (priority IN ('low', 'medium', 'high', 'urgent')),
     CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
     CONSTRAINT revision_count_is_not_negative CHECK (revision_count >= 0),
@@ -85,10 +98,11 @@ COMMENT ON COLUMN vibe.tasks.id IS 'Key.';
 COMMENT ON COLUMN vibe.tasks.project_id IS 'The project.';
 COMMENT ON COLUMN vibe.tasks.campaign_id IS 'The campaign; NULL for a task of its own.';
 COMMENT ON COLUMN vibe.tasks.pipeline_version_id IS 'The steps it goes through.';
-COMMENT ON COLUMN vibe.tasks.number IS 'Counts from 1 within the campaign.';
+COMMENT ON COLUMN vibe.tasks.number IS 'Counts from 1 within the campaign, or among the project''s tasks without one.';
 COMMENT ON COLUMN vibe.tasks.title IS 'What it is about; free text, reaches agents on standard input only.';
 COMMENT ON COLUMN vibe.tasks.slug IS 'File name of its outputs, without ending.';
 COMMENT ON COLUMN vibe.tasks.keyword IS 'The keyword it was made from.';
+COMMENT ON COLUMN vibe.tasks.keyword_number IS 'Counts the tasks that were generated: which seed keyword is its topic. NULL for one of create_task().';
 COMMENT ON COLUMN vibe.tasks.description IS 'More about it, for agents.';
 COMMENT ON COLUMN vibe.tasks.status IS 'Where it stands, for people: a row of vibe.task_statuses.';
 COMMENT ON COLUMN vibe.tasks.step IS 'The main step it is at; NULL once it has ended.';
@@ -97,6 +111,7 @@ COMMENT ON COLUMN vibe.tasks.quality_score IS 'The last score a step gave, 0 to 
 COMMENT ON COLUMN vibe.tasks.revision_count IS 'How many revisions were asked for.';
 COMMENT ON COLUMN vibe.tasks.rejection_notes IS 'Notes of the last revision, until its target step is done again.';
 COMMENT ON COLUMN vibe.tasks.deliverables IS 'Wanted deliverables of this task; NULL uses the campaign''s.';
+COMMENT ON COLUMN vibe.tasks.idempotency_key IS 'The key that create_task() was called with; unique within the project.';
 COMMENT ON COLUMN vibe.tasks.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.tasks.updated_at IS 'When its own row last changed.';
 COMMENT ON COLUMN vibe.tasks.ended_at IS 'When it was completed or cancelled; NULL while open.';

@@ -94,6 +94,8 @@ CREATE TABLE vibe.runs (
     pid_start bigint,
     boot_id text,
     pid_ns text,
+    claim_event bigint NOT NULL DEFAULT nextval('vibe.activities_id_seq'),
+    close_event bigint,
     CONSTRAINT started_by_is_known CHECK (started_by IN ('dispatcher', 'hand')),
     CONSTRAINT token_hash_is_a_sha256 CHECK (length(token_hash) = 32),
     CONSTRAINT closed_says_how CHECK ((closed_at IS NOT NULL) = (outcome IS NOT NULL)),
@@ -149,6 +151,27 @@ COMMENT ON COLUMN vibe.runs.pid IS 'Supervisor process.';
 COMMENT ON COLUMN vibe.runs.pid_start IS 'Its start time in clock ticks since boot: a pid alone is reused.';
 COMMENT ON COLUMN vibe.runs.boot_id IS 'The boot it belongs to.';
 COMMENT ON COLUMN vibe.runs.pid_ns IS 'The pid namespace it belongs to.';
+COMMENT ON COLUMN vibe.runs.claim_event IS 'Place of its beginning in the feed, from the sequence of vibe.activities.';
+COMMENT ON COLUMN vibe.runs.close_event IS 'Place of its end in the feed, given when it is closed.';
+
+-- Whoever closes a run: its end has a place in the feed.
+CREATE FUNCTION vibe._number_close_event()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.close_event := nextval('vibe.activities_id_seq');
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION vibe._number_close_event() IS 'Gives the end of a run its place in the feed.';
+
+-- UPDATE only: a restore inserts runs that are closed and have theirs.
+CREATE TRIGGER close_has_a_place_in_the_feed
+    BEFORE UPDATE OF closed_at ON vibe.runs
+    FOR EACH ROW WHEN (OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL)
+    EXECUTE FUNCTION vibe._number_close_event();
 
 SELECT pg_catalog.pg_extension_config_dump('vibe.work', '');
 SELECT pg_catalog.pg_extension_config_dump('vibe.runs', '');

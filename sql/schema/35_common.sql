@@ -60,6 +60,7 @@ COMMENT ON FUNCTION vibe._require_operator(text) IS 'Raises VB060 for a caller w
 CREATE FUNCTION vibe._invalid_argument(argument text, given text, rule text)
     RETURNS text
     LANGUAGE plpgsql
+    STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN

@@ -32,12 +32,18 @@ BEGIN
 END
 $viewer$;
 GRANT EXECUTE ON FUNCTION
-    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid, vibe._invalid_argument
+    vibe.clock, vibe.dispatcher_status, vibe.runners, vibe._dispatcher_pid
 TO vibe_viewer;
+
+-- Projects
+GRANT EXECUTE ON FUNCTION vibe.create_project, vibe.update_project, vibe.archive_project TO vibe_operator;
 
 -- Campaigns
 GRANT EXECUTE ON FUNCTION
-    vibe.create_project, vibe.create_campaign, vibe.activate_campaign, vibe.generate_tasks, vibe.pause_campaign,
+    vibe.update_campaign, vibe.extend_campaign, vibe.reopen_campaign
+TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.create_campaign, vibe.activate_campaign, vibe.generate_tasks, vibe.pause_campaign,
     vibe.resume_campaign, vibe.complete_campaign, vibe.cancel_campaign, vibe.check_campaign_completion
 TO vibe_operator;
 
