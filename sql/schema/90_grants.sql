@@ -47,6 +47,13 @@ GRANT EXECUTE ON FUNCTION
     vibe.resume_campaign, vibe.complete_campaign, vibe.cancel_campaign, vibe.check_campaign_completion
 TO vibe_operator;
 
+-- Tasks
+GRANT EXECUTE ON FUNCTION
+    vibe.create_task, vibe.update_task, vibe.set_task_status, vibe.set_priority, vibe.assign_task, vibe.unassign_task,
+    vibe.add_subscriber, vibe.remove_subscriber, vibe.delete_task, vibe.cancel_tasks
+TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.create_task TO vibe_agent;
+
 -- Pipelines
 GRANT EXECUTE ON FUNCTION vibe.create_pipeline TO vibe_operator;
 
