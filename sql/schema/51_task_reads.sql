@@ -42,14 +42,17 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe.get_task(bigint) IS 'One task, or no row.';
 
--- One query for each index that a page can be a range of. The ranges are written as comparisons of rows: with
--- equalities the planner may walk the primary key instead, past all that other campaigns have. Without a project, a
--- status is looked for in each project: there are few, and an index more would be written at every step.
+-- One query for each index that a page can be a range of. Statistics must not talk the planner out of that range: the
+-- ranges are comparisons of rows, so that the primary key, which leads past all that other campaigns have, is in no
+-- right order; and it may not sort, which would read a whole campaign for a page. Without a project, a status is
+-- looked for in each project: there are few, and an index more would be written at every step.
 CREATE FUNCTION vibe._task_page(project_id bigint, campaign_id bigint, status text, max_rows integer, after_id bigint)
     RETURNS bigint[]
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -18,8 +18,8 @@ CREATE VIEW vibe._feed AS
 COMMENT ON VIEW vibe._feed IS 'Activities, and the beginnings and ends of runs, in one order (id); list_activities() reads it by page. id is NULL for the end of a run that goes on, campaign_id 0 for runs of a task without campaign.';
 
 -- Each of the following is one page of one scope, a range of an index of every member: above and below bound the
--- ids, the newest or the oldest of them come first. Activities have a primary key that could be walked instead, so
--- their ranges are comparisons of rows, as in _task_page().
+-- ids, the newest or the oldest of them come first. As in _task_page(), the planner is kept to the range; runs have
+-- no index by event alone that it could walk instead.
 CREATE FUNCTION vibe._feed_of_task(task_id bigint, agent_name text, above bigint, below bigint, max_rows integer, newest_first boolean)
     RETURNS SETOF vibe._feed
     LANGUAGE plpgsql
@@ -46,6 +46,8 @@ CREATE FUNCTION vibe._feed_of_campaign(campaign_id bigint, agent_name text, abov
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -69,6 +71,8 @@ CREATE FUNCTION vibe._feed_of_campaign_activities(campaign_id bigint, above bigi
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -92,6 +96,8 @@ CREATE FUNCTION vibe._feed_of_agent(agent_name text, project_id bigint, above bi
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -117,6 +123,8 @@ CREATE FUNCTION vibe._feed_of_single_tasks(project_id bigint, above bigint, belo
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -138,6 +146,8 @@ CREATE FUNCTION vibe._feed_of_activities(project_id bigint, above bigint, below 
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -159,6 +169,8 @@ CREATE FUNCTION vibe._feed_of_all_activities(above bigint, below bigint, max_row
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN

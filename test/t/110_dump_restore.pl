@@ -39,6 +39,9 @@ SELECT vibe._mark_started(ARRAY(SELECT id FROM vibe.runs WHERE started_by = 'dis
 SELECT vibe.acquire_lock(5, 'vibe-keyword-researcher');
 SELECT vibe.fail_step(l.run_id, l.lock_token) FROM vibe.acquire_lock(6, 'vibe-keyword-researcher') l;
 SELECT vibe.pause_campaign(2);
+SELECT vibe.create_task(1, 'by hand', 1, idempotency_key => 'key', assignees => '{translator}'), vibe.add_subscriber(1, 'ann');
+SELECT vibe.create_task(1, 'single', pipeline_slug => 'own');
+SELECT vibe.update_campaign(1, '{"max_parallel": 4, "backlog_threshold": 2, "backlog_agent": "translator"}');
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
@@ -72,6 +75,8 @@ SELECT string_agg(t, ' ') FROM (
 	UNION ALL SELECT 'pipelines' WHERE NOT EXISTS (SELECT FROM vibe.pipelines WHERE NOT is_preset)
 	UNION ALL SELECT 'work' WHERE (SELECT count(DISTINCT state) FROM vibe.work) < 3
 	UNION ALL SELECT 'runs' WHERE (SELECT count(*) FROM vibe.runs) < 5
+	UNION ALL SELECT 'task_assignees' WHERE NOT EXISTS (SELECT FROM vibe.task_assignees)
+	UNION ALL SELECT 'task_subscribers' WHERE NOT EXISTS (SELECT FROM vibe.task_subscribers)
 	UNION ALL SELECT 'home' WHERE NOT EXISTS (SELECT FROM vibe.home)
 	UNION ALL SELECT 'activities' WHERE NOT EXISTS (SELECT FROM vibe.activities)) missing(t)
 EOQ

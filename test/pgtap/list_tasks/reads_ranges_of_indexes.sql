@@ -19,7 +19,7 @@ CREATE FUNCTION t.page_costs_little(query text) RETURNS text LANGUAGE plpgsql AS
 DECLARE cost record;
 BEGIN
     SELECT * INTO cost FROM t.cost_of(query);
-    RETURN ok(cost.n_rows > 0 AND cost.n_reads < 300, format('%s: %s rows, %s reads', query, cost.n_rows, cost.n_reads));
+    RETURN ok(cost.n_rows > 0 AND cost.n_reads < 700, format('%s: %s rows, %s reads', query, cost.n_rows, cost.n_reads));
 END
 $$;
 SELECT t.pipeline(1) AS pipeline \gset
