@@ -168,7 +168,7 @@ BEGIN
         ERRCODE = 'VB003',
         MESSAGE = 'task not found',
         DETAIL = format('There is no task with id %s.', coalesce(task_id::text, 'NULL')),
-        HINT = 'SELECT * FROM vibe.tasks lists them.';
+        HINT = 'SELECT * FROM vibe.list_tasks() lists them.';
 END
 $$;
 COMMENT ON FUNCTION vibe._task_not_found(bigint) IS 'Raises VB003.';
@@ -201,7 +201,7 @@ BEGIN
         ERRCODE = 'VB002',
         MESSAGE = 'campaign not found',
         DETAIL = format('There is no campaign with id %s.', coalesce(campaign_id::text, 'NULL')),
-        HINT = 'SELECT * FROM vibe.campaigns lists them.';
+        HINT = 'SELECT * FROM vibe.list_campaigns() lists them.';
 END
 $$;
 COMMENT ON FUNCTION vibe._campaign_not_found(bigint) IS 'Raises VB002.';

@@ -223,7 +223,9 @@ CREATE FUNCTION vibe._version_for_task(campaign_id bigint, pipeline_slug text)
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF _version_for_task.campaign_id IS NULL THEN
+    IF _version_for_task.campaign_id IS NULL AND pipeline_slug IS NULL THEN
+        PERFORM vibe._invalid_argument('pipeline_slug', NULL, 'Name the campaign that the task is of, or a pipeline for a task of its own.');
+    ELSIF _version_for_task.campaign_id IS NULL THEN
         RETURN (vibe._pipeline_for_campaign(NULL, pipeline_slug)).id;
     ELSIF pipeline_slug IS NOT NULL THEN
         PERFORM vibe._invalid_argument('pipeline_slug', pipeline_slug, 'A task of a campaign goes through the campaign''s pipeline; leave it out.');

@@ -13,7 +13,7 @@ EXCEPTION WHEN SQLSTATE 'VB030' THEN
 END
 $$;
 SELECT matches(t.hint(format($$SELECT * FROM vibe.update_campaign(%s, '{"status": "completed"}')$$, :'c')), 'name, description, .*backlog_agent', 'a forbidden one');
-SELECT matches(t.hint(format($$SELECT * FROM vibe.update_campaign(%s, '{"nam": "x"}')$$, :'c')), 'name, description, .*backlog_agent', 'an unknown one');
+SELECT matches(t.hint(format($$SELECT * FROM vibe.update_campaign(%s, '{"title": "x"}')$$, :'c')), 'name, description, .*backlog_agent', 'an unknown one');
 
 SELECT * FROM finish();
 ROLLBACK;
