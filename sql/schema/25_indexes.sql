@@ -26,7 +26,28 @@ CREATE INDEX work_held_idx ON vibe.work (campaign_id) WHERE state = 'held';
 
 CREATE INDEX tasks_open_idx ON vibe.tasks (campaign_id, id) WHERE ended_at IS NULL;
 CREATE INDEX tasks_campaign_idx ON vibe.tasks (campaign_id, id);
+-- Slugs are file names: no two tasks whose files share a directory may have the same.
+CREATE UNIQUE INDEX tasks_slug_in_campaign_idx ON vibe.tasks (campaign_id, slug) WHERE campaign_id IS NOT NULL;
+CREATE UNIQUE INDEX tasks_slug_in_project_idx ON vibe.tasks (project_id, slug) WHERE campaign_id IS NULL;
+-- A key of a caller creates one task, however often and from wherever it is sent.
+CREATE UNIQUE INDEX tasks_idempotency_idx ON vibe.tasks (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+-- The few tasks that belong to no campaign.
+CREATE INDEX tasks_without_campaign_idx ON vibe.tasks (project_id, id) WHERE campaign_id IS NULL;
+-- Pages of lists, and counts by status, are ranges of these.
+CREATE INDEX tasks_project_idx ON vibe.tasks (project_id, id);
+CREATE INDEX tasks_project_status_idx ON vibe.tasks (project_id, status, id);
+CREATE INDEX tasks_campaign_status_idx ON vibe.tasks (campaign_id, status, id);
 CREATE INDEX campaigns_project_idx ON vibe.campaigns (project_id, id);
+CREATE INDEX campaigns_project_status_idx ON vibe.campaigns (project_id, status, id);
+CREATE INDEX campaigns_status_idx ON vibe.campaigns (status, id);
 CREATE INDEX campaigns_open_idx ON vibe.campaigns (id) WHERE ended_at IS NULL;
+
+-- The feed: activities, beginnings of runs and ends of runs are numbered by one sequence, and every scope that a
+-- page can have is a range in each of the three.
+CREATE INDEX activities_project_idx ON vibe.activities (project_id, id);
 CREATE INDEX activities_campaign_idx ON vibe.activities (campaign_id, id);
 CREATE INDEX activities_task_idx ON vibe.activities (task_id, id) WHERE task_id IS NOT NULL;
+CREATE INDEX runs_campaign_claim_idx ON vibe.runs (campaign_id, claim_event);
+CREATE INDEX runs_campaign_close_idx ON vibe.runs (campaign_id, close_event) WHERE close_event IS NOT NULL;
+CREATE INDEX runs_agent_claim_idx ON vibe.runs (agent_name, claim_event);
+CREATE INDEX runs_agent_close_idx ON vibe.runs (agent_name, close_event) WHERE close_event IS NOT NULL;

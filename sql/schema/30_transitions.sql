@@ -53,22 +53,37 @@ SELECT coalesce(f.status, rule.from_status), coalesce(t.status, rule.to_status),
   LEFT JOIN working t ON rule.to_status = 'working'
  WHERE coalesce(f.status, rule.from_status) <> coalesce(t.status, rule.to_status);
 
+CREATE FUNCTION vibe._require_transition(task_id bigint, from_status text, to_status text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM vibe.task_transitions x
+                    WHERE x.from_status = _require_transition.from_status AND x.to_status = _require_transition.to_status) THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB020',
+            MESSAGE = format('task %s cannot go from "%s" to "%s"', _require_transition.task_id,
+                _require_transition.from_status, _require_transition.to_status),
+            DETAIL = format('From "%s" a task may go to: %s.', _require_transition.from_status, coalesce(
+                (SELECT string_agg(x.to_status, ', ' ORDER BY x.to_status)
+                   FROM vibe.task_transitions x WHERE x.from_status = _require_transition.from_status), 'nothing')),
+            HINT = 'Legal changes are rows of vibe.task_transitions; a status of your own needs rows there.';
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._require_transition(bigint, text, text) IS 'Raises VB020 for a change of a task''s status that vibe.task_transitions does not know, and names those it knows.';
+
 CREATE FUNCTION vibe._check_transition()
     RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM vibe.task_transitions x
-                    WHERE x.from_status = OLD.status AND x.to_status = NEW.status) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB020',
-            MESSAGE = format('task %s cannot go from "%s" to "%s"', OLD.id, OLD.status, NEW.status),
-            DETAIL = format('From "%s" a task may go to: %s.', OLD.status, coalesce(
-                (SELECT string_agg(x.to_status, ', ' ORDER BY x.to_status)
-                   FROM vibe.task_transitions x WHERE x.from_status = OLD.status), 'nothing')),
-            HINT = 'Legal changes are rows of vibe.task_transitions; a status of your own needs rows there.';
-    END IF;
+    PERFORM vibe._require_transition(OLD.id, OLD.status, NEW.status);
     RETURN NEW;
 END
 $$;

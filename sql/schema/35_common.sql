@@ -63,6 +63,7 @@ COMMENT ON FUNCTION vibe._require_operator(text) IS 'Raises VB060 for a caller w
 CREATE FUNCTION vibe._invalid_argument(argument text, given text, rule text)
     RETURNS text
     LANGUAGE plpgsql
+    STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -171,7 +172,7 @@ BEGIN
         ERRCODE = 'VB003',
         MESSAGE = 'task not found',
         DETAIL = format('There is no task with id %s.', coalesce(task_id::text, 'NULL')),
-        HINT = 'SELECT * FROM vibe.tasks lists them.';
+        HINT = 'SELECT * FROM vibe.list_tasks() lists them.';
 END
 $$;
 COMMENT ON FUNCTION vibe._task_not_found(bigint) IS 'Raises VB003.';
@@ -220,7 +221,7 @@ BEGIN
         ERRCODE = 'VB002',
         MESSAGE = 'campaign not found',
         DETAIL = format('There is no campaign with id %s.', coalesce(campaign_id::text, 'NULL')),
-        HINT = 'SELECT * FROM vibe.campaigns lists them.';
+        HINT = 'SELECT * FROM vibe.list_campaigns() lists them.';
 END
 $$;
 COMMENT ON FUNCTION vibe._campaign_not_found(bigint) IS 'Raises VB002.';

@@ -1,16 +1,45 @@
 -- Verbs about campaigns. A pause is one row: the claim reads it, work rows are never touched. Whatever changes
 -- many tasks takes their locks in the order of 30_transitions.sql.
 
-CREATE TYPE vibe.campaign_info AS (
-    id bigint, project_id bigint, slug text, name text, status text, pipeline_slug text,
-    pipeline_version integer, target_article_count integer, created_at timestamptz);
-COMMENT ON TYPE vibe.campaign_info IS 'A campaign, as functions return it.';
+-- One statement for all verbs that write a campaign, so that the same value is refused everywhere.
+CREATE FUNCTION vibe._check_campaign(campaign vibe.campaigns)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF campaign.slug IS NULL OR campaign.slug !~ '^[a-z0-9][a-z0-9-]{0,99}$' THEN
+        PERFORM vibe._invalid_argument('slug', campaign.slug, 'Use 1 to 100 lower-case letters, digits and hyphens.');
+    ELSIF btrim(coalesce(campaign.name, '')) = '' OR length(campaign.name) > 1900 THEN
+        PERFORM vibe._invalid_argument('name', campaign.name, 'Give the campaign a name of 1 to 1900 characters.');
+    ELSIF (campaign.target_article_count BETWEEN 1 AND 1000000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('target_article_count', campaign.target_article_count::text, 'Use 1 to 1000000.');
+    ELSIF (campaign.max_revisions BETWEEN 0 AND 1000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('max_revisions', campaign.max_revisions::text, 'Use 0 to 1000.');
+    ELSIF campaign.max_parallel NOT BETWEEN 1 AND 10000 THEN
+        PERFORM vibe._invalid_argument('max_parallel', campaign.max_parallel::text, 'Use 1 to 10000, or NULL for no limit.');
+    ELSIF campaign.backlog_threshold NOT BETWEEN 0 AND 1000000 THEN
+        PERFORM vibe._invalid_argument('backlog_threshold', campaign.backlog_threshold::text, 'Use 0 to 1000000, or NULL for none.');
+    ELSIF NOT (campaign.budget_usd > 0 AND campaign.budget_usd < 'Infinity'::numeric) THEN
+        PERFORM vibe._invalid_argument('budget_usd', campaign.budget_usd::text, 'Use an amount above 0, or NULL for none.');
+    ELSIF EXISTS (SELECT 1 FROM unnest(campaign.seed_keywords) k WHERE btrim(coalesce(k, '')) = '' OR length(k) > 2000) THEN
+        PERFORM vibe._invalid_argument('seed_keywords', 'a keyword that is NULL, blank or longer than 2000 characters',
+            'Leave such keywords out.');
+    END IF;
+    PERFORM vibe._check_deliverables(campaign.deliverables);
+    PERFORM vibe._check_agents(array_remove(ARRAY[campaign.backlog_agent], NULL));
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._check_campaign(vibe.campaigns) IS 'Raises VB004 (backlog_agent) or VB030 for a campaign that cannot be stored.';
 
 CREATE FUNCTION vibe.create_campaign(
     project_id bigint, slug text, name text, pipeline_id bigint DEFAULT NULL, pipeline_slug text DEFAULT NULL,
     target_article_count integer DEFAULT 5, description text DEFAULT NULL, seed_keywords text[] DEFAULT '{}',
     competitor_urls text[] DEFAULT '{}', focus_group_ids text[] DEFAULT '{}', deliverables jsonb DEFAULT NULL,
-    budget_usd numeric DEFAULT NULL, notes text DEFAULT NULL, max_revisions integer DEFAULT 3
+    budget_usd numeric DEFAULT NULL, notes text DEFAULT NULL, max_revisions integer DEFAULT 3,
+    max_parallel integer DEFAULT NULL, backlog_threshold integer DEFAULT NULL, backlog_agent text DEFAULT NULL
 )
     RETURNS SETOF vibe.campaign_info
     LANGUAGE plpgsql
@@ -21,58 +50,44 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     version vibe.pipeline_versions;
+    given vibe.campaigns;
 BEGIN
-    IF create_campaign.slug IS NULL OR create_campaign.slug !~ '^[a-z0-9][a-z0-9-]{0,99}$' THEN
-        PERFORM vibe._invalid_argument('slug', create_campaign.slug, 'Use 1 to 100 lower-case letters, digits and hyphens.');
-    ELSIF btrim(coalesce(create_campaign.name, '')) = '' OR length(create_campaign.name) > 1900 THEN
-        PERFORM vibe._invalid_argument('name', create_campaign.name, 'Give the campaign a name of 1 to 1900 characters.');
-    ELSIF (create_campaign.target_article_count BETWEEN 1 AND 1000000) IS NOT TRUE THEN
-        PERFORM vibe._invalid_argument('target_article_count', create_campaign.target_article_count::text,
-            'Use 1 to 1000000.');
-    ELSIF (create_campaign.max_revisions BETWEEN 0 AND 1000) IS NOT TRUE THEN
-        PERFORM vibe._invalid_argument('max_revisions', create_campaign.max_revisions::text, 'Use 0 to 1000.');
-    ELSIF NOT (create_campaign.budget_usd > 0 AND create_campaign.budget_usd < 'Infinity'::numeric) THEN
-        PERFORM vibe._invalid_argument('budget_usd', create_campaign.budget_usd::text,
-            'Use an amount above 0, or NULL for none.');
-    ELSIF jsonb_typeof(create_campaign.deliverables) NOT IN ('object', 'array') THEN
-        PERFORM vibe._invalid_argument('deliverables', create_campaign.deliverables::text,
-            'Use {"heroImage": true, …}, ["heroImage", …], or NULL for all that the pipeline offers.');
-    ELSIF EXISTS (SELECT 1 FROM unnest(create_campaign.seed_keywords) k
-                   WHERE btrim(coalesce(k, '')) = '' OR length(k) > 2000) THEN
-        PERFORM vibe._invalid_argument('seed_keywords', 'a keyword that is NULL, blank or longer than 2000 characters',
-            'Leave such keywords out.');
-    END IF;
+    given.slug := create_campaign.slug;
+    given.name := create_campaign.name;
+    given.description := create_campaign.description;
+    given.target_article_count := create_campaign.target_article_count;
+    given.seed_keywords := coalesce(create_campaign.seed_keywords, '{}');
+    given.competitor_urls := coalesce(create_campaign.competitor_urls, '{}');
+    given.focus_group_ids := coalesce(create_campaign.focus_group_ids, '{}');
+    given.deliverables := create_campaign.deliverables;
+    given.budget_usd := create_campaign.budget_usd;
+    given.max_revisions := create_campaign.max_revisions;
+    given.max_parallel := create_campaign.max_parallel;
+    given.backlog_threshold := create_campaign.backlog_threshold;
+    given.backlog_agent := create_campaign.backlog_agent;
+    given.notes := create_campaign.notes;
+    PERFORM vibe._check_campaign(given);
     version := vibe._pipeline_for_campaign(create_campaign.pipeline_id, create_campaign.pipeline_slug);
-    IF NOT EXISTS (SELECT 1 FROM vibe.projects p WHERE p.id = create_campaign.project_id) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB001',
-            MESSAGE = 'project not found',
-            DETAIL = format('There is no project with id %s.', coalesce(create_campaign.project_id::text, 'NULL')),
-            HINT = 'SELECT * FROM vibe.create_project(slug => …, name => …) creates one.';
-    END IF;
-    RETURN QUERY
-        INSERT INTO vibe.campaigns AS c (project_id, slug, name, description, pipeline_version_id,
-            target_article_count, seed_keywords, competitor_urls, focus_group_ids, deliverables,
-            budget_usd, max_revisions, notes, created_at, updated_at)
-        VALUES (create_campaign.project_id, create_campaign.slug, create_campaign.name, create_campaign.description,
-            version.id, create_campaign.target_article_count, coalesce(create_campaign.seed_keywords, '{}'),
-            coalesce(create_campaign.competitor_urls, '{}'), coalesce(create_campaign.focus_group_ids, '{}'),
-            create_campaign.deliverables, create_campaign.budget_usd, create_campaign.max_revisions,
-            create_campaign.notes, at, at)
-        ON CONFLICT ON CONSTRAINT campaigns_slug_key DO NOTHING
-        RETURNING c.id, c.project_id, c.slug, c.name, c.status,
-            (SELECT p.slug FROM vibe.pipelines p WHERE p.id = version.pipeline_id), version.number,
-            c.target_article_count, c.created_at;
-    IF NOT FOUND THEN
+    given.project_id := (vibe._lock_project_in_use(create_campaign.project_id)).id;
+    INSERT INTO vibe.campaigns AS c (project_id, slug, name, description, pipeline_version_id, target_article_count,
+        seed_keywords, competitor_urls, focus_group_ids, deliverables, budget_usd, max_revisions, max_parallel,
+        backlog_threshold, backlog_agent, notes, created_at, updated_at)
+    VALUES (given.project_id, given.slug, given.name, given.description, version.id, given.target_article_count,
+        given.seed_keywords, given.competitor_urls, given.focus_group_ids, given.deliverables, given.budget_usd,
+        given.max_revisions, given.max_parallel, given.backlog_threshold, given.backlog_agent, given.notes, at, at)
+    ON CONFLICT ON CONSTRAINT campaigns_slug_key DO NOTHING
+    RETURNING c.id INTO given.id;
+    IF given.id IS NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'VB032',
             MESSAGE = 'a campaign with this slug exists already',
-            DETAIL = format('The slug is "%s".', create_campaign.slug),
-            HINT = 'Choose another slug; SELECT * FROM vibe.campaigns lists them.';
+            DETAIL = format('The slug is "%s".', given.slug),
+            HINT = format('SELECT * FROM vibe.get_campaign_by_slug(%L) shows it; choose another slug for a new one.', given.slug);
     END IF;
+    RETURN QUERY SELECT * FROM vibe._campaign_infos(ARRAY[given.id]);
 END
 $$;
-COMMENT ON FUNCTION vibe.create_campaign(bigint, text, text, bigint, text, integer, text, text[], text[], text[], jsonb, numeric, text, integer) IS 'Creates a campaign in status planning with the current version of a pipeline, named by id or by slug, which it keeps for good. Raises VB001 (project), VB005 (pipeline), VB030 (invalid argument), VB032 (slug taken).';
+COMMENT ON FUNCTION vibe.create_campaign(bigint, text, text, bigint, text, integer, text, text[], text[], text[], jsonb, numeric, text, integer, integer, integer, text) IS 'Creates a campaign in status planning with the current version of a pipeline, named by id or by slug, which it keeps for good. deliverables NULL wants all that the pipeline offers; max_parallel is the number of its runs at once, NULL for no limit; fewer open tasks than backlog_threshold are a low backlog, which backlog_agent is to fill. Locks the project row. Raises VB001 (project), VB004 (backlog_agent), VB005 (pipeline), VB022, VB023 (project archived), VB030 (invalid argument), VB032 (slug taken).';
 
 CREATE FUNCTION vibe._pipeline_for_campaign(pipeline_id bigint, pipeline_slug text)
     RETURNS vibe.pipeline_versions
@@ -102,6 +117,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe._pipeline_for_campaign(bigint, text) IS 'The current version of the pipeline with that id or slug, the pipeline locked FOR KEY SHARE against delete_pipeline(). Raises VB005 (also an archived one), VB030.';
 
+CREATE FUNCTION vibe._campaign_full(campaign_id bigint, has integer, more integer)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING
+        ERRCODE = 'VB034',
+        MESSAGE = 'a campaign holds at most 1000000 tasks',
+        DETAIL = format('Campaign %s has %s tasks; %s more were asked for.', campaign_id, has, more),
+        HINT = 'Create another campaign for the rest.';
+END
+$$;
+COMMENT ON FUNCTION vibe._campaign_full(bigint, integer, integer) IS 'Raises VB034.';
+
 -- Tables written: tasks, work. One statement whatever the number: the entry point is the same for all.
 CREATE FUNCTION vibe._create_tasks(campaign vibe.campaigns, how_many integer, at timestamptz)
     RETURNS bigint
@@ -111,36 +142,38 @@ AS $$
 DECLARE
     entry record;
     last_number integer;
+    last_keyword integer;
     created bigint;
 BEGIN
-    SELECT coalesce(max(t.number), 0) INTO last_number FROM vibe.tasks t WHERE t.campaign_id = campaign.id;
+    -- Numbers ascend with ids: both are drawn under the campaign's lock.
+    last_number := coalesce((SELECT t.number FROM vibe.tasks t
+        WHERE t.campaign_id = campaign.id ORDER BY t.id DESC LIMIT 1), 0);
+    last_keyword := coalesce((SELECT t.keyword_number FROM vibe.tasks t
+        WHERE t.campaign_id = campaign.id AND t.keyword_number IS NOT NULL ORDER BY t.id DESC LIMIT 1), 0);
     IF last_number + how_many > 1000000 THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'VB034',
-            MESSAGE = 'a campaign holds at most 1000000 tasks',
-            DETAIL = format('Campaign %s has %s tasks; %s more were asked for.', campaign.id, last_number, how_many),
-            HINT = 'Create another campaign for the rest.';
+        PERFORM vibe._campaign_full(campaign.id, last_number, how_many);
     END IF;
     SELECT * INTO entry FROM vibe._next_stop(campaign.pipeline_version_id, -1, false, campaign.deliverables, '{}');
     -- Slugs become file names, so no two tasks of a campaign may share one: a keyword that reads like an earlier
     -- one, in this batch or before it, or like the slug of a task without a keyword, gets "--" and its number.
     -- _slug() itself never yields two hyphens in a row.
     WITH keywords AS (
-        SELECT k.i AS n, btrim(k.keyword) AS keyword, b.base,
+        SELECT k.i AS nth, btrim(k.keyword) AS keyword, b.base,
                row_number() OVER (PARTITION BY b.base ORDER BY k.i) > 1 OR b.base ~ '^task-[0-9]+$' AS is_taken
           FROM unnest(campaign.seed_keywords) WITH ORDINALITY k(keyword, i)
          CROSS JOIN LATERAL (SELECT vibe._slug(k.keyword) AS base) b
     ), numbered AS (
-        SELECT n, k.keyword, k.base, k.is_taken
-          FROM generate_series(last_number + 1, last_number + how_many) n
-          LEFT JOIN keywords k USING (n)
+        SELECT last_number + i AS n, last_keyword + i AS nth, k.keyword, k.base,
+               k.is_taken OR EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.slug = k.base) AS is_taken
+          FROM generate_series(1, how_many) i
+          LEFT JOIN keywords k ON k.nth = last_keyword + i
     ), new_tasks AS (
-        INSERT INTO vibe.tasks (project_id, campaign_id, pipeline_version_id, number, title, slug, keyword, step, created_at, updated_at)
+        INSERT INTO vibe.tasks (project_id, campaign_id, pipeline_version_id, number, title, slug, keyword, keyword_number, step, created_at, updated_at)
         SELECT campaign.project_id, campaign.id, campaign.pipeline_version_id, n,
                coalesce(keyword, campaign.name || ' #' || n),
                CASE WHEN keyword IS NULL OR base = '' THEN 'task-' || n
                     WHEN is_taken THEN base || '--' || n ELSE base END,
-               keyword, entry.next_step, at, at
+               keyword, nth, entry.next_step, at, at
           FROM numbered
          ORDER BY n
         RETURNING id
@@ -182,14 +215,14 @@ BEGIN
         PERFORM vibe._illegal_campaign_change(campaign, 'activated', 'Create a new campaign.');
     END IF;
     IF campaign.status IN ('planning', 'paused') THEN
+        IF campaign.activated_at IS NULL THEN
+            created := vibe._create_tasks(campaign, campaign.target_article_count, at);
+        END IF;
         UPDATE vibe.campaigns c
            SET status = coalesce(c.paused_from, 'active'), paused_from = NULL,
                activated_at = coalesce(c.activated_at, at), updated_at = at
          WHERE c.id = campaign.id
         RETURNING c.* INTO campaign;
-        IF NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id) THEN
-            created := vibe._create_tasks(campaign, campaign.target_article_count, at);
-        END IF;
         PERFORM vibe._note_home();
         PERFORM vibe._record('campaign_activated', format('Campaign "%s" was activated.', campaign.name),
             jsonb_build_object('tasks_created', created), campaign.project_id, campaign.id);
@@ -198,7 +231,7 @@ BEGIN
     RETURN QUERY SELECT campaign.id, campaign.status, created;
 END
 $$;
-COMMENT ON FUNCTION vibe.activate_campaign(bigint) IS 'planning or paused → active: creates target_article_count tasks once and makes their first step ready, all in the caller''s transaction. A second call creates nothing. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level).';
+COMMENT ON FUNCTION vibe.activate_campaign(bigint) IS 'planning or paused → active: creates target_article_count tasks once, beside those that create_task() made while it was planned, and makes their first step ready, all in the caller''s transaction. A second call creates nothing. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level).';
 
 CREATE FUNCTION vibe.generate_tasks(campaign_id bigint, how_many integer)
     RETURNS TABLE (tasks_created bigint)
@@ -241,6 +274,7 @@ BEGIN
         HINT = CASE campaign.status
             WHEN 'planning' THEN format('SELECT * FROM vibe.activate_campaign(%s);', campaign.id)
             WHEN 'paused' THEN format('SELECT * FROM vibe.resume_campaign(%s);', campaign.id)
+            WHEN 'completed' THEN format('SELECT * FROM vibe.reopen_campaign(%s), or extend_campaign() to add tasks.', campaign.id)
             ELSE 'A campaign that has ended takes no more work; create another one.' END;
 END
 $$;
@@ -335,7 +369,8 @@ BEGIN
     END IF;
     PERFORM 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL
       ORDER BY t.id DESC LIMIT 1;
-    IF FOUND OR NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id) THEN
+    IF FOUND OR NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id
+                               AND t.ended_at >= coalesce(campaign.reopened_at, t.ended_at)) THEN
         RETURN false;
     END IF;
     UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
@@ -345,7 +380,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks and none of them is open. Locks the campaign row.';
+COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks and none of them is open; one that was reopened only if a task has ended since. Locks the campaign row.';
 
 CREATE FUNCTION vibe.check_campaign_completion(id bigint)
     RETURNS boolean
@@ -360,7 +395,7 @@ BEGIN
     RETURN vibe._finish_campaign(campaign.id, at);
 END
 $$;
-COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended. Locks the campaign row. Raises VB002, VB022.';
+COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended (of a reopened one: and one of them since). Locks the campaign row. Raises VB002, VB022.';
 
 CREATE FUNCTION vibe.complete_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text)

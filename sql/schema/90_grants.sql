@@ -31,13 +31,26 @@ BEGIN
     END LOOP;
 END
 $viewer$;
-GRANT EXECUTE ON FUNCTION vibe.clock, vibe._invalid_argument TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe.clock TO vibe_viewer;
+
+-- Projects
+GRANT EXECUTE ON FUNCTION vibe.create_project, vibe.update_project, vibe.archive_project TO vibe_operator;
 
 -- Campaigns
 GRANT EXECUTE ON FUNCTION
-    vibe.create_project, vibe.create_campaign, vibe.activate_campaign, vibe.generate_tasks, vibe.pause_campaign,
+    vibe.update_campaign, vibe.extend_campaign, vibe.reopen_campaign
+TO vibe_operator;
+GRANT EXECUTE ON FUNCTION
+    vibe.create_campaign, vibe.activate_campaign, vibe.generate_tasks, vibe.pause_campaign,
     vibe.resume_campaign, vibe.complete_campaign, vibe.cancel_campaign, vibe.check_campaign_completion
 TO vibe_operator;
+
+-- Tasks
+GRANT EXECUTE ON FUNCTION
+    vibe.create_task, vibe.update_task, vibe.set_task_status, vibe.set_priority, vibe.assign_task, vibe.unassign_task,
+    vibe.add_subscriber, vibe.remove_subscriber, vibe.delete_task, vibe.cancel_tasks
+TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.create_task TO vibe_agent;
 
 -- Pipelines
 GRANT EXECUTE ON FUNCTION

@@ -46,7 +46,12 @@ SELECT try(call) FROM unnest(ARRAY[
     $$create_campaign(NULL, 'x', 'X', pipeline_slug => 'p')$$, $$create_campaign(1, 'x', 'X')$$, $$create_campaign(1, 'x', 'X', pipeline_slug => 'p', target_article_count => NULL)$$,
     'activate_campaign(NULL)', 'generate_tasks(2, NULL)', 'pause_campaign(NULL)', 'cancel_campaign(NULL)', 'cancel_task(NULL)', 'cancel_run(NULL)',
     $$acquire_lock(NULL, 'a')$$, 'acquire_lock(2, NULL)', 'complete_step(NULL, NULL)', $$complete_step(1, NULL)$$, 'fail_step(NULL, NULL)', $$fail_step(1, NULL)$$,
-    'renew_lock(1, NULL)', 'release_lock(2, NULL, NULL)', 'retry_step(NULL)', 'approve_step(NULL)', 'request_revision(1, NULL)', 'get_run_input(1, NULL)', 'enable_cron(NULL)']) call;
+    'renew_lock(1, NULL)', 'release_lock(2, NULL, NULL)', 'retry_step(NULL)', 'approve_step(NULL)', 'request_revision(1, NULL)', 'get_run_input(1, NULL)', 'enable_cron(NULL)',
+    'update_project(NULL, NULL)', $$update_project(NULL, '{}')$$, 'archive_project(NULL)', 'get_project(NULL)', 'get_project_by_slug(NULL)', 'list_projects(NULL)',
+    'update_campaign(2, NULL)', $$update_campaign(NULL, '{}')$$, 'extend_campaign(NULL, 1)', 'extend_campaign(2, NULL)', 'reopen_campaign(NULL)', 'campaign_manifest(NULL)', 'get_campaign(NULL)', 'list_campaigns(max_rows => NULL)',
+    'create_task(NULL, NULL)', 'create_task(1, NULL, 2)', $$create_task(1, 'x')$$, 'update_task(1, NULL)', $$update_task(NULL, '{}')$$, 'set_task_status(1, NULL)', $$set_task_status(NULL, 'blocked')$$,
+    'set_priority(1, NULL)', $$set_priority(NULL, 'low')$$, 'assign_task(1, NULL)', $$assign_task(NULL, '{a}')$$, 'unassign_task(NULL)', 'add_subscriber(1, NULL)', 'remove_subscriber(1, NULL)', 'delete_task(NULL)', 'cancel_tasks(NULL)',
+    'get_task(NULL)', 'get_step_details(NULL, NULL)', 'get_step_details(1, NULL)', 'list_tasks(max_rows => NULL)', 'list_activities(max_rows => NULL)', 'count_tasks_by_status(NULL, NULL)', 'tasks_with_incomplete_deliverables(NULL)']) call;
 
 \echo == numbers
 SELECT try(call) FROM unnest(ARRAY[
@@ -65,6 +70,9 @@ SELECT try(call) FROM unnest(ARRAY[
 SELECT try(call) FROM unnest(ARRAY[
     'generate_tasks(1, 1)', 'pause_campaign(1)', 'resume_campaign(1)', 'complete_campaign(1)', 'complete_campaign(2)', 'activate_campaign(3)', 'generate_tasks(3, 1)',
     'retry_step(1)', 'retry_step(3)', 'approve_step(1)', $$request_revision(3, 'again')$$, $$request_revision(1, 'again')$$,
+    'archive_project(1)', 'reopen_campaign(3)', 'extend_campaign(1, 1)', 'extend_campaign(3, 1)', $$update_campaign(2, '{"target_article_count": 9}')$$, $$update_campaign(2, '{"status": "completed"}')$$,
+    $$create_task(1, 'x', 3)$$, $$create_task(1, 'x', 2, pipeline_slug => 'p')$$, $$create_task(1, 'x', 2, run_id => 1, lock_token => 'a guessed token')$$, $$set_task_status(1, 'drafted')$$, $$set_task_status(3, 'drafted')$$,
+    $$set_task_status(2, 'done')$$, 'delete_task(1)', $$cancel_tasks('{}')$$, $$cancel_tasks('{"everything": true}')$$, 'get_step_details(1, 7)',
     $$release_lock(2, 'a', NULL)$$, $$complete_step(2, 'a')$$, $$complete_step(1, 'vibe-humanizer')$$, $$complete_step(1, 'a', 'a guessed token')$$, $$renew_lock(1, 'a guessed token')$$]) call;
 
 \echo == isolation level

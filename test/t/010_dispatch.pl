@@ -96,6 +96,11 @@ ok(wait_for($node, "SELECT count(*) > 0 FROM vibe.runs WHERE campaign_id = $odd 
 ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $even"), 'and no other');
 $node->safe_psql('vo', "SELECT vibe.cancel_campaign($odd)");
 
+# a task without campaign goes the same way
+my $single = $node->safe_psql('vo', "SELECT id FROM vibe.create_task(1, 'A single one', pipeline_slug => 'first')");
+ok(wait_for($node, "SELECT status = 'completed' FROM vibe.get_task($single)"), 'a task without campaign is completed');
+is(slurp_file("$base/site/projects/site/campaigns/none/drafts/a-single-one.md"), "text of $single\n", 'and its output is published');
+
 ok( wait_for($node,
 		"SELECT application_name, state, backend_xmin IS NULL FROM pg_stat_activity WHERE backend_type = 'vibe dispatcher'",
 		'vibe dispatcher|idle|t'),

@@ -61,7 +61,7 @@ CREATE VIEW t.broken AS
        AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = '' AND NOT r.superseded AND r.quality_score = x.quality_score)
     UNION ALL
     SELECT 'a campaign is over with open tasks, or not over without', c.id FROM vibe.campaigns c
-     WHERE c.activated_at IS NOT NULL AND (c.ended_at IS NULL) <> EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.campaign_id = c.id AND x.ended_at IS NULL);
+     WHERE c.activated_at IS NOT NULL AND c.reopened_at IS NULL AND (c.ended_at IS NULL) <> EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.campaign_id = c.id AND x.ended_at IS NULL);
 
 CREATE TABLE t.tokens (run_id bigint, task_id bigint, branch text, agent text, token text);
 
@@ -108,6 +108,15 @@ BEGIN
         WHEN 'pause' THEN PERFORM vibe.pause_campaign(campaign, random() < 0.5);
         WHEN 'resume' THEN PERFORM vibe.resume_campaign(campaign);
         WHEN 'generate' THEN PERFORM vibe.generate_tasks(campaign, 1);
+        WHEN 'create' THEN PERFORM vibe.create_task(project_id, 'by hand', id, idempotency_key => 'key ' || floor(random() * 20)) FROM vibe.campaigns WHERE id = campaign;
+        WHEN 'single' THEN PERFORM vibe.create_task(x.project_id, 'single', pipeline_slug => p.slug)
+            FROM vibe.campaigns x JOIN vibe.pipeline_versions v ON v.id = x.pipeline_version_id JOIN vibe.pipelines p ON p.id = v.pipeline_id WHERE x.id = campaign;
+        WHEN 'set_status' THEN PERFORM vibe.set_task_status(task, t.one_of('blocked', 'blocked', 'backlog', 'researched', 'drafted', 'revision_needed', 'cancelled'), 'by hand');
+        WHEN 'priority' THEN PERFORM vibe.set_priority(task, t.one_of('low', 'medium', 'high', 'urgent'));
+        WHEN 'delete' THEN PERFORM vibe.delete_task(task);
+        WHEN 'cancel_tasks' THEN PERFORM vibe.cancel_tasks(jsonb_build_object('task_ids', jsonb_build_array(task)));
+        WHEN 'extend' THEN PERFORM vibe.extend_campaign(campaign, 1);
+        WHEN 'reopen' THEN PERFORM vibe.reopen_campaign(campaign);
         WHEN 'unclaim' THEN PERFORM vibe._unclaim_paused(ARRAY(SELECT id FROM vibe.runs WHERE ended_at IS NULL AND started_by = 'dispatcher'));
         WHEN 'promote' THEN PERFORM vibe._promote_due();
         WHEN 'sweep' THEN PERFORM vibe.sweep();
@@ -117,7 +126,7 @@ BEGIN
             PERFORM vibe.sweep();
         WHEN 'wait' THEN PERFORM t.now((vibe.clock() + interval '3 minutes' * random() ^ 2)::text);
         WHEN 'take_over' THEN PERFORM vibe.take_over();
-        WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign);
+        WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign), vibe.campaign_manifest(campaign), vibe.list_tasks(), vibe.list_activities(max_rows => 10);
     END CASE;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -132,9 +141,9 @@ DECLARE
 BEGIN
     FOR n IN 1 .. calls LOOP
         call := t.one_of('acquire', 'acquire', 'claim', 'claim', 'claim', 'finish', 'finish', 'finish', 'complete', 'complete', 'complete', 'operate', 'operate', 'fail', 'release', 'renew',
-            'retry', 'retry', 'approve', 'approve', 'approve', 'revise', 'cancel_run', 'pause', 'resume', 'resume', 'unclaim', 'promote', 'promote', 'sweep', 'wait', 'wait', 'status',
+            'retry', 'retry', 'approve', 'approve', 'approve', 'revise', 'cancel_run', 'set_status', 'priority', 'pause', 'resume', 'resume', 'unclaim', 'promote', 'promote', 'sweep', 'wait', 'wait', 'status',
             'review', 'revise_branch', 'cancel_branch', 'reopen_branch', 'dispatch', 'dispatch', 'retry_all', 'list', CASE WHEN n % 3 = 0 THEN 'rerun' ELSE 'wait' END,
-            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over', 'lose', 'lose') ELSE 'wait' END);
+            CASE WHEN n % 10 = 0 THEN t.one_of('cancel_task', 'generate', 'take_over', 'lose', 'lose', 'create', 'single', 'delete', 'cancel_tasks', 'extend', 'reopen') ELSE 'wait' END);
         said := coalesce(t.random_call(call), (SELECT string_agg(call || ': ' || rule || ' ' || about, '; ') FROM t.broken));
         IF said IS NOT NULL THEN
             RETURN NEXT format('call %s, %s', n, said);
