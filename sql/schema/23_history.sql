@@ -28,12 +28,14 @@ CREATE TABLE vibe.home (
     singleton boolean PRIMARY KEY DEFAULT true,
     identity text NOT NULL,
     since timestamptz NOT NULL,
+    draining_since timestamptz,
     CONSTRAINT one_row CHECK (singleton)
 );
 COMMENT ON TABLE vibe.home IS 'The server, database and machine that may start agents for this data; one row.';
 COMMENT ON COLUMN vibe.home.singleton IS 'Always true.';
 COMMENT ON COLUMN vibe.home.identity IS 'System identifier, database oid and machine id.';
 COMMENT ON COLUMN vibe.home.since IS 'When it came to live here.';
+COMMENT ON COLUMN vibe.home.draining_since IS 'Since when nothing is claimed, for a restart or repairs; NULL while all goes on.';
 
 -- Not user data: a restored database starts with a fresh row.
 CREATE TABLE vibe.sweep_state (

@@ -13,6 +13,18 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_home() IS 'Whether this server is noted as the home of the data: what may start runs, or judge those of a dispatcher.';
 
+CREATE FUNCTION vibe._is_draining()
+    RETURNS boolean
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION vibe._is_draining() IS 'Whether drain() keeps everything from being claimed.';
+
 -- Tables written: work, runs, providers. Locks: the limits that are in play (tried, never waited for), the taken
 -- work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for the work row a moment and then see the
 -- new run.
@@ -33,7 +45,7 @@ DECLARE
     new_run vibe.runs;
 BEGIN
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
-    IF NOT vibe._is_home() THEN
+    IF NOT vibe._is_home() OR vibe._is_draining() THEN
         RETURN;
     END IF;
     chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
@@ -67,7 +79,7 @@ BEGIN
                         LEFT JOIN vibe.current_agents a ON a.name = r.agent_name
                         LEFT JOIN vibe.providers p ON p.name = r.provider
                        WHERE r.id IS NULL OR r.closed_at IS NOT NULL OR c.status NOT IN ('active', 'in_revision')
-                          OR a.paused_at IS NOT NULL OR p.paused_until > at);
+                          OR a.paused_at IS NOT NULL OR p.paused_until > at OR vibe._is_draining());
     IF given_up = '{}' THEN
         RETURN;
     END IF;
@@ -331,7 +343,7 @@ BEGIN
     PERFORM 1 FROM vibe.home h WHERE h.identity <> here FOR UPDATE;
     IF FOUND THEN
         lost := vibe._lose_dispatched_runs('the database lives on another server now', false, at);
-        UPDATE vibe.home h SET identity = here, since = at;
+        UPDATE vibe.home h SET identity = here, since = at, draining_since = NULL;
         PERFORM vibe._record('taken_over', 'This server took the data over.', jsonb_build_object('runs_lost', lost), NULL, NULL);
     END IF;
     PERFORM vibe._wake(true);

@@ -131,3 +131,31 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe.list_ready_tasks(bigint, text, integer) IS 'The steps that could start now, in the order in which they would: priority first, then the campaign with the fewest runs, then the longest wait. Limits are not looked at: why() tells of them. Leaves out what a pause holds or whose previous process has not ended; max_rows (100) is 1 to 1000. Raises VB030.';
+
+-- Tables written: home, activities. Locks: the home row.
+CREATE FUNCTION vibe.drain(draining boolean DEFAULT true)
+    RETURNS TABLE (run_id bigint, agent_name text, task_id bigint, branch text, started_by text, since timestamptz)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+BEGIN
+    IF drain.draining IS NULL THEN
+        PERFORM vibe._invalid_argument('draining', NULL, 'Use true to stop claiming, false to go on.');
+    END IF;
+    PERFORM vibe._note_home();
+    UPDATE vibe.home h SET draining_since = CASE WHEN drain.draining THEN at END
+     WHERE (h.draining_since IS NOT NULL) <> drain.draining;
+    IF FOUND THEN
+        PERFORM vibe._record(CASE WHEN drain.draining THEN 'drain_begun' ELSE 'drain_ended' END,
+            CASE WHEN drain.draining THEN 'Nothing is claimed any more.' ELSE 'Work is claimed again.' END, NULL, NULL, NULL);
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT r.id, r.agent_name, r.task_id, r.branch, r.started_by, r.claimed_at
+                   FROM vibe.runs r WHERE r.ended_at IS NULL ORDER BY r.id;
+END
+$$;
+COMMENT ON FUNCTION vibe.drain(boolean) IS 'Before a restart: from now on nothing is claimed, by the dispatcher or from elsewhere, until drain(false). What runs goes on; the rows are what still does, none when all has ended. Locks the home row. Raises VB022, VB030.';

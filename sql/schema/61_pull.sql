@@ -26,6 +26,9 @@ BEGIN
     FOR unknown IN SELECT n FROM unnest(claim_runs.agent_names) n WHERE NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = n) LOOP
         PERFORM vibe._agent_not_found(unknown);
     END LOOP;
+    IF vibe._is_draining() THEN
+        RETURN;
+    END IF;
     chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
     within := vibe._within_limits(chosen, at);
     FOR item IN SELECT * FROM vibe._take(within) LOOP
@@ -45,7 +48,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
+COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now, or drain() is on. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
 
 -- Tables written: as complete_step(). Locks, in order: all the tasks, ids ascending; at a task's end its campaign.
 CREATE FUNCTION vibe.complete_steps(results jsonb)

@@ -158,6 +158,10 @@ BEGIN
         RETURN ('take_over_needed', 'This is a copy: the data''s home is another server, database or machine.', (SELECT h.since FROM vibe.home h), NULL,
             'SELECT * FROM vibe.take_over();')::vibe.reason_info;
     END IF;
+    IF vibe._is_draining() THEN
+        RETURN ('draining', 'Nothing is claimed: drain() is on.', (SELECT h.draining_since FROM vibe.home h), NULL,
+            'SELECT * FROM vibe.drain(false);')::vibe.reason_info;
+    END IF;
     SELECT s.state, s.problem, s.started_at INTO here FROM vibe.dispatcher_status() s WHERE s.database = current_database();
     IF NOT FOUND THEN
         why := ('no_dispatcher', 'No dispatcher serves this database.', NULL, NULL,
@@ -267,4 +271,4 @@ BEGIN
     RETURN NEXT found_reason;
 END
 $$;
-COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, branch_cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';
+COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, branch_cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, draining, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';

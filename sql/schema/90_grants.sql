@@ -97,4 +97,4 @@ GRANT EXECUTE ON FUNCTION
 TO vibe_operator;
 
 -- Safety net
-GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.sweep, vibe.drain TO vibe_operator;
