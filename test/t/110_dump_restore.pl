@@ -64,7 +64,7 @@ SELECT vibe.set_notification_rule('deadline_near', 'telegram', true), vibe.set_n
 SELECT vibe.notify('deadline_near', 'Tomorrow.', 'ann', dedup_key => 'tomorrow');
 SELECT vibe.create_task(1, 'by hand', 1, idempotency_key => 'key', assignees => '{translator}'), vibe.add_subscriber(1, 'ann');
 SELECT vibe.create_task(1, 'single', pipeline_slug => 'own');
-SELECT vibe.update_campaign(1, '{"max_parallel": 4, "backlog_threshold": 2, "backlog_agent": "translator"}');
+SELECT vibe.update_campaign(1, '{"max_parallel": 40, "backlog_threshold": 2, "backlog_agent": "translator"}');
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
