@@ -174,6 +174,8 @@ CREATE TABLE vibe.campaigns (
     focus_group_ids text[] NOT NULL DEFAULT '{}',
     deliverables jsonb,
     budget_usd numeric,
+    task_budget_usd numeric,
+    run_budget_usd numeric,
     max_revisions integer NOT NULL DEFAULT 3,
     max_parallel integer,
     notes text,
@@ -188,6 +190,8 @@ CREATE TABLE vibe.campaigns (
     CONSTRAINT target_article_count_is_sane CHECK (target_article_count BETWEEN 1 AND 1000000),
     CONSTRAINT max_revisions_is_sane CHECK (max_revisions BETWEEN 0 AND 1000),
     CONSTRAINT budget_is_a_positive_amount CHECK (budget_usd > 0 AND budget_usd < 'Infinity'::numeric),
+    CONSTRAINT task_budget_is_a_positive_amount CHECK (task_budget_usd > 0 AND task_budget_usd < 1e12),
+    CONSTRAINT run_budget_is_a_positive_amount CHECK (run_budget_usd > 0 AND run_budget_usd < 1e12),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array')),
     CONSTRAINT ended_at_only_when_final CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
     CONSTRAINT paused_from_only_while_paused CHECK ((paused_from IS NOT NULL) = (status = 'paused'))
@@ -205,7 +209,9 @@ COMMENT ON COLUMN vibe.campaigns.seed_keywords IS 'Keyword n is the topic of tas
 COMMENT ON COLUMN vibe.campaigns.competitor_urls IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.focus_group_ids IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.deliverables IS 'Wanted deliverables, {"heroImage": true} or ["heroImage"]; NULL wants all that the pipeline offers.';
-COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Planned spending; told to agents.';
+COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Ceiling of what all its runs may cost together; NULL is none.';
+COMMENT ON COLUMN vibe.campaigns.task_budget_usd IS 'Ceiling of what the runs of one of its tasks may cost together; NULL is none.';
+COMMENT ON COLUMN vibe.campaigns.run_budget_usd IS 'What one of its runs may cost, reserved before it starts and told to the agent; NULL uses that of the agent or of the database.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
 COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Most runs for it at a time; NULL is no limit.';
 COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
@@ -232,6 +238,8 @@ CREATE TABLE vibe.tasks (
     revision_count integer NOT NULL DEFAULT 0,
     rejection_notes text,
     deliverables jsonb,
+    approved_usd numeric NOT NULL DEFAULT 0,
+    folded_usd numeric NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     ended_at timestamptz,
@@ -240,6 +248,7 @@ CREATE TABLE vibe.tasks (
     CONSTRAINT priority_is_known CHECK (priority IN ('low', 'medium', 'high', 'urgent')),
     CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
     CONSTRAINT revision_count_is_not_negative CHECK (revision_count >= 0),
+    CONSTRAINT amounts_are_not_negative CHECK (approved_usd >= 0 AND folded_usd >= 0),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array'))
 );
 COMMENT ON TABLE vibe.tasks IS 'One article, or any unit of work, on its way through a pipeline.';
@@ -259,6 +268,8 @@ COMMENT ON COLUMN vibe.tasks.quality_score IS 'The last score a step gave, 0 to 
 COMMENT ON COLUMN vibe.tasks.revision_count IS 'How many revisions were asked for.';
 COMMENT ON COLUMN vibe.tasks.rejection_notes IS 'Notes of the last revision, until its target step is done again.';
 COMMENT ON COLUMN vibe.tasks.deliverables IS 'Wanted deliverables of this task; NULL uses the campaign''s.';
+COMMENT ON COLUMN vibe.tasks.approved_usd IS 'What approve_budget() added to the task''s ceiling.';
+COMMENT ON COLUMN vibe.tasks.folded_usd IS 'What those of its runs counted that were pruned.';
 COMMENT ON COLUMN vibe.tasks.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.tasks.updated_at IS 'When its own row last changed.';
 COMMENT ON COLUMN vibe.tasks.ended_at IS 'When it was completed or cancelled; NULL while open.';
@@ -350,7 +361,9 @@ CREATE TABLE vibe.runs (
     output_tokens bigint,
     cache_read_tokens bigint,
     cache_write_tokens bigint,
+    reserved_usd numeric,
     cost_usd numeric,
+    cost_source text,
     output_tail text,
     error_tail text,
     leftover_processes integer,
@@ -366,6 +379,8 @@ CREATE TABLE vibe.runs (
     CONSTRAINT only_hand_held_has_a_lease CHECK ((started_by = 'hand') = (renewed_at IS NOT NULL)),
     CONSTRAINT identity_is_whole CHECK (num_nonnulls(pid, pid_start, boot_id, pid_ns) IN (0, 4)),
     CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
+    CONSTRAINT cost_source_is_known CHECK (cost_source IN ('reported', 'computed')),
+    CONSTRAINT reserve_is_a_positive_amount CHECK (reserved_usd > 0 AND reserved_usd < 1e12),
     CONSTRAINT usage_is_not_negative CHECK (
         coalesce(input_tokens, 0) >= 0 AND coalesce(output_tokens, 0) >= 0 AND coalesce(cache_read_tokens, 0) >= 0
         AND coalesce(cache_write_tokens, 0) >= 0 AND coalesce(cost_usd, 0) >= 0 AND coalesce(cost_usd, 0) < 'Infinity'::numeric)
@@ -379,7 +394,7 @@ COMMENT ON COLUMN vibe.runs.step IS 'The step.';
 COMMENT ON COLUMN vibe.runs.attempt IS 'Counts from 1 within the step and the revision.';
 COMMENT ON COLUMN vibe.runs.revision IS 'The task''s revision_count when the run was claimed.';
 COMMENT ON COLUMN vibe.runs.agent_name IS 'The agent.';
-COMMENT ON COLUMN vibe.runs.model IS 'The model it was given.';
+COMMENT ON COLUMN vibe.runs.model IS 'The model it was given; given none, the one that it reported.';
 COMMENT ON COLUMN vibe.runs.runner IS 'The runner that started it; NULL when held by hand.';
 COMMENT ON COLUMN vibe.runs.provider IS 'The provider that its runner names; NULL when held by hand.';
 COMMENT ON COLUMN vibe.runs.started_by IS 'dispatcher: a process of ours. hand: acquire_lock() of somebody elsewhere.';
@@ -406,7 +421,9 @@ COMMENT ON COLUMN vibe.runs.input_tokens IS 'Tokens read, without cached ones.';
 COMMENT ON COLUMN vibe.runs.output_tokens IS 'Tokens written.';
 COMMENT ON COLUMN vibe.runs.cache_read_tokens IS 'Tokens read from a cache.';
 COMMENT ON COLUMN vibe.runs.cache_write_tokens IS 'Tokens written to a cache.';
+COMMENT ON COLUMN vibe.runs.reserved_usd IS 'What it may cost: counted against every ceiling from its claim on, and after its end where its cost is unknown; NULL is no limit.';
 COMMENT ON COLUMN vibe.runs.cost_usd IS 'Cost in US dollars; NULL is unknown.';
+COMMENT ON COLUMN vibe.runs.cost_source IS 'reported: by the agent. computed: from its tokens and vibe.prices. NULL where the cost is unknown.';
 COMMENT ON COLUMN vibe.runs.output_tail IS 'The end of its standard output, 64 KiB at most.';
 COMMENT ON COLUMN vibe.runs.error_tail IS 'The end of its standard error, 64 KiB at most.';
 COMMENT ON COLUMN vibe.runs.leftover_processes IS 'Processes it left behind, which were ended.';

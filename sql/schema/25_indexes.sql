@@ -4,7 +4,7 @@
 -- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded. What the
 -- limits count rides along, so that counting reads this small index and nothing else.
 CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch)
-    INCLUDE (campaign_id, agent_name, provider) WHERE ended_at IS NULL;
+    INCLUDE (campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
 -- Closed runs whose process still has to go.
 CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL AND closed_at IS NOT NULL;
 -- Leases that can run out.
@@ -23,3 +23,4 @@ CREATE INDEX campaigns_project_idx ON vibe.campaigns (project_id, id);
 CREATE INDEX campaigns_open_idx ON vibe.campaigns (id) WHERE ended_at IS NULL;
 CREATE INDEX activities_campaign_idx ON vibe.activities (campaign_id, id);
 CREATE INDEX activities_task_idx ON vibe.activities (task_id, id) WHERE task_id IS NOT NULL;
+CREATE INDEX usage_totals_day_idx ON vibe.usage_totals (day);

@@ -2,7 +2,7 @@
 -- dispatcher. Their runs have leases, as those held by hand. They LISTEN for vibe_dispatch and never wait inside a
 -- transaction.
 
--- Tables written: work, runs. Locks: the limits that are in play (tried), the taken work rows (SKIP LOCKED).
+-- Tables written: work, runs; at a ceiling budget_crossings, activities. Locks: the limits that are in play (tried), the taken work rows (SKIP LOCKED).
 CREATE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
     RETURNS TABLE (run_id bigint, lock_token text, task_id bigint, branch text, step integer, agent_name text, input jsonb)
     LANGUAGE plpgsql
@@ -13,6 +13,7 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     unknown text;
+    ceilings vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
     item record;
@@ -26,11 +27,13 @@ BEGIN
     FOR unknown IN SELECT n FROM unnest(claim_runs.agent_names) n WHERE NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = n) LOOP
         PERFORM vibe._agent_not_found(unknown);
     END LOOP;
-    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
+    ceilings := vibe._ceilings_in_play(at);
+    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, ceilings, at);
+    PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
     within := vibe._within_limits(chosen, at);
     FOR item IN SELECT * FROM vibe._take(within) LOOP
         lock_token := vibe._new_token();
-        run := vibe._open_run(item.taken, NULL, NULL, lock_token, at);
+        run := vibe._open_run(item.taken, NULL, NULL, item.reserve_usd, lock_token, at);
         run_id := run.id;
         task_id := run.task_id;
         branch := run.branch;
@@ -45,7 +48,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
+COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit and spending ceiling of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
 
 -- Tables written: as complete_step(). Locks, in order: all the tasks, ids ascending; at a task's end its campaign.
 CREATE FUNCTION vibe.complete_steps(results jsonb)

@@ -56,11 +56,11 @@ BEGIN
     steps_total := (total - cancelled) * (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
           AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
-    SELECT count(*) FILTER (WHERE r.outcome = 'done' AND NOT r.superseded AND t.status <> 'cancelled'),
-           coalesce(sum(r.cost_usd), 0)
-      INTO steps_done, cost_usd
+    SELECT count(*) FILTER (WHERE r.outcome = 'done' AND NOT r.superseded AND t.status <> 'cancelled')
+      INTO steps_done
       FROM vibe.tasks t JOIN vibe.runs r ON r.task_id = t.id
      WHERE t.campaign_id = campaign.id;
+    cost_usd := (SELECT coalesce(sum(u.cost_usd), 0) FROM vibe.usage u WHERE u.campaign_id = campaign.id);
     elapsed := extract(epoch FROM coalesce(campaign.ended_at, vibe.clock()) - campaign.activated_at);
     tasks_per_minute := round(60 * done / nullif(elapsed, 0), 2);
     seconds_left := CASE WHEN campaign.ended_at IS NOT NULL THEN 0

@@ -3,8 +3,8 @@
  *		What a run's end means: one class of the contract, and a sentence.
  *
  * In this order: it never ran; somebody wanted it to end; it was ended for its
- * time; a signal; its exit code; for kind vibe and exit 0, its result.  An agent
- * that had told its result before it was ended for its time has done its work.
+ * time or its budget; a signal; its exit code; for kind vibe and exit 0, its result.  An agent
+ * that had told its result before it was ended so has done its work.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +40,7 @@ static const char *const cause_names[] = {
 	[CAUSE_START] = "timeout_start",
 	[CAUSE_IDLE] = "timeout_idle",
 	[CAUSE_TOTAL] = "timeout_total",
+	[CAUSE_BUDGET] = "budget",
 };
 
 static const char *const cause_texts[] = {
@@ -48,6 +49,7 @@ static const char *const cause_texts[] = {
 	[CAUSE_START] = "no output within the start limit",
 	[CAUSE_IDLE] = "no output within the idle limit",
 	[CAUSE_TOTAL] = "ran longer than its time limit",
+	[CAUSE_BUDGET] = "spent more than its run's budget",
 };
 
 static Outcome
