@@ -124,7 +124,7 @@ BEGIN
         NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at));
     IF NEW.cost_usd > NEW.reserved_usd THEN
         PERFORM vibe._record('budget_overrun', format('Run %s of task "%s" cost %s USD; %s were reserved.', NEW.id, left(task.title, 200),
-                NEW.cost_usd, NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', NEW.cost_usd, 'reserved_usd', NEW.reserved_usd),
+                trim_scale(NEW.cost_usd), NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', trim_scale(NEW.cost_usd), 'reserved_usd', NEW.reserved_usd),
             task.project_id, task.campaign_id, task.id);
     END IF;
     IF NEW.reserved_usd IS NOT NULL AND task.ended_at IS NULL THEN

@@ -17,8 +17,8 @@ AS $$
 BEGIN
     RETURN QUERY
         SELECT 'campaign_budget ' || c.id, c.budget_usd,
-               (SELECT coalesce(sum(t.counted_usd), 0) FROM vibe.usage_totals t WHERE t.campaign_id = c.id)
-                   + (SELECT coalesce(sum(e.counted_usd), 0) FROM vibe.usage_entries e WHERE e.campaign_id = c.id),
+               trim_scale((SELECT coalesce(sum(t.counted_usd), 0) FROM vibe.usage_totals t WHERE t.campaign_id = c.id)
+                   + (SELECT coalesce(sum(e.counted_usd), 0) FROM vibe.usage_entries e WHERE e.campaign_id = c.id)),
                (SELECT coalesce(sum(r.reserved_usd), 0) FROM vibe.runs r WHERE r.ended_at IS NULL AND r.campaign_id = c.id)
           FROM vibe.campaigns c
          WHERE c.id = ANY (campaign_ids) AND c.budget_usd IS NOT NULL;
@@ -35,7 +35,7 @@ AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        SELECT 'task_budget ' || t.id, c.task_budget_usd + t.approved_usd, t.folded_usd + used.spent_usd, used.reserved_usd
+        SELECT 'task_budget ' || t.id, c.task_budget_usd + t.approved_usd, trim_scale(t.folded_usd + used.spent_usd), used.reserved_usd
           FROM vibe.tasks t
           JOIN vibe.campaigns c ON c.id = t.campaign_id
          CROSS JOIN LATERAL (
@@ -71,7 +71,7 @@ BEGIN
               FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
              WHERE r.ended_at IS NULL AND r.reserved_usd IS NOT NULL AND vibe._day(r.claimed_at) = today
         )
-        SELECT concat_ws(' ', 'daily_budget', b.scope, nullif(b.key, '')), b.amount_usd, coalesce(sum(u.spent_usd), 0), coalesce(sum(u.reserved_usd), 0)
+        SELECT concat_ws(' ', 'daily_budget', b.scope, nullif(b.key, '')), b.amount_usd, trim_scale(coalesce(sum(u.spent_usd), 0)), coalesce(sum(u.reserved_usd), 0)
           FROM vibe.budgets b
           LEFT JOIN used u ON b.key = CASE b.scope WHEN 'database' THEN '' WHEN 'project' THEN u.project_id::text
                                                    WHEN 'agent' THEN u.agent_name ELSE u.provider END

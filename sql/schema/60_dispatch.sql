@@ -148,7 +148,7 @@ CREATE FUNCTION vibe._next_due()
 BEGIN ATOMIC
     SELECT least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
                  (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p),
-                 (SELECT (x.day + 1) AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
+                 (SELECT (x.day + 1)::timestamp AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
                    WHERE x.name LIKE 'daily\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1));
 END;
 COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached.';

@@ -121,8 +121,8 @@ AS $$
 BEGIN
     RETURN QUERY
         SELECT c.id, c.budget_usd, c.task_budget_usd, c.run_budget_usd,
-               (SELECT coalesce(sum(t.counted_usd), 0) FROM vibe.usage_totals t WHERE t.campaign_id = c.id)
-                   + (SELECT coalesce(sum(e.counted_usd), 0) FROM vibe.usage_entries e WHERE e.campaign_id = c.id),
+               trim_scale((SELECT coalesce(sum(t.counted_usd), 0) FROM vibe.usage_totals t WHERE t.campaign_id = c.id)
+                   + (SELECT coalesce(sum(e.counted_usd), 0) FROM vibe.usage_entries e WHERE e.campaign_id = c.id)),
                (SELECT coalesce(sum(r.reserved_usd), 0) FROM vibe.runs r WHERE r.ended_at IS NULL AND r.campaign_id = c.id)
           FROM vibe.campaigns c WHERE c.id = _campaign_budget.campaign_id;
 END

@@ -176,7 +176,7 @@ BEGIN
         why := ('budget', format('The ceiling %s is %s USD: %s are spent, %s reserved by runs that go on, and a run reserves %s.',
                 vibe._ceiling_words(ceiling.name), ceiling.amount_usd, ceiling.spent_usd, ceiling.reserved_usd, reserve_usd),
             coalesce((SELECT x.at FROM vibe.budget_crossings x WHERE x.name = ceiling.name AND x.amount_usd = ceiling.amount_usd), item.since),
-            CASE WHEN ceiling.name LIKE 'daily%' THEN (vibe._day(at) + 1) AT TIME ZONE 'UTC' END,
+            CASE WHEN ceiling.name LIKE 'daily%' THEN (vibe._day(at) + 1)::timestamp AT TIME ZONE 'UTC' END,
             CASE split_part(ceiling.name, ' ', 1)
                 WHEN 'campaign_budget' THEN format('SELECT * FROM vibe.approve_budget(campaign_id => %s, usd => …);', item.campaign_id)
                 WHEN 'task_budget' THEN format('SELECT * FROM vibe.approve_budget(task_id => %s, usd => …);', item.task_id)
