@@ -127,7 +127,8 @@ BEGIN
                 trim_scale(NEW.cost_usd), NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', trim_scale(NEW.cost_usd), 'reserved_usd', NEW.reserved_usd),
             task.project_id, task.campaign_id, task.id);
     END IF;
-    IF NEW.reserved_usd IS NOT NULL AND task.ended_at IS NULL THEN
+    IF NEW.reserved_usd IS NOT NULL AND task.ended_at IS NULL
+       AND EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.id = NEW.campaign_id AND c.task_budget_usd IS NOT NULL) THEN
         PERFORM vibe._note_crossing(c, NEW.reserved_usd, vibe.clock()) FROM vibe._task_ceilings(ARRAY[task.id]) c;
     END IF;
     IF NEW.id % 256 = 0 THEN

@@ -12,6 +12,7 @@ CREATE FUNCTION vibe._campaign_ceilings(campaign_ids bigint[])
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -52,6 +53,7 @@ CREATE FUNCTION vibe._daily_ceilings(at timestamptz)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -67,8 +69,8 @@ BEGIN
              UNION ALL
             SELECT e.project_id, e.agent_name, e.provider, e.counted_usd, 0 FROM vibe.usage_entries e WHERE e.day = today
              UNION ALL
-            SELECT t.project_id, r.agent_name, r.provider, 0, r.reserved_usd
-              FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
+            SELECT (SELECT t.project_id FROM vibe.tasks t WHERE t.id = r.task_id), r.agent_name, r.provider, 0, r.reserved_usd
+              FROM vibe.runs r
              WHERE r.ended_at IS NULL AND r.reserved_usd IS NOT NULL AND vibe._day(r.claimed_at) = today
         )
         SELECT concat_ws(' ', 'daily_budget', b.scope, nullif(b.key, '')), b.amount_usd, trim_scale(coalesce(sum(u.spent_usd), 0)), coalesce(sum(u.reserved_usd), 0)

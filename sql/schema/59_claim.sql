@@ -54,6 +54,7 @@ COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'Whe
 
 -- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
 -- anything ready: what waits behind a head, is paused, or belongs to an agent without room costs nothing.
+-- The plan is the same whatever the arrays hold, and to make it anew would take longer than to carry it out.
 CREATE FUNCTION vibe._choose(
     runners text[], free_slots integer[], providers text[], fallbacks text[], only_agents text[], max_runs integer,
     ceilings vibe._ceiling[], at timestamptz
@@ -61,6 +62,7 @@ CREATE FUNCTION vibe._choose(
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -144,6 +146,7 @@ CREATE FUNCTION vibe._within_limits(chosen vibe._candidate[], at timestamptz)
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

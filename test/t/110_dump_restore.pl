@@ -39,6 +39,10 @@ SELECT vibe._mark_started(ARRAY(SELECT id FROM vibe.runs WHERE started_by = 'dis
 SELECT vibe.acquire_lock(5, 'vibe-keyword-researcher');
 SELECT vibe.fail_step(l.run_id, l.lock_token) FROM vibe.acquire_lock(6, 'vibe-keyword-researcher') l;
 SELECT vibe.pause_campaign(2);
+SELECT vibe.set_price('small', 1, 5), vibe.set_daily_budget(1000), vibe.set_run_budget(2, 'translator'), vibe.set_budget(1, 50), vibe.set_budget(1, 9, per => 'task');
+SELECT vibe.approve_budget(task_id => 2, usd => 1);
+INSERT INTO vibe.budget_crossings VALUES ('campaign_budget 2', 1, '2030-01-01', now());
+SELECT vibe._merge_usage(1);
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
@@ -73,6 +77,10 @@ SELECT string_agg(t, ' ') FROM (
 	UNION ALL SELECT 'work' WHERE (SELECT count(DISTINCT state) FROM vibe.work) < 3
 	UNION ALL SELECT 'runs' WHERE (SELECT count(*) FROM vibe.runs) < 5
 	UNION ALL SELECT 'home' WHERE NOT EXISTS (SELECT FROM vibe.home)
+	UNION ALL SELECT 'prices' WHERE NOT EXISTS (SELECT FROM vibe.prices)
+	UNION ALL SELECT 'budgets' WHERE (SELECT count(*) FROM vibe.budgets) < 2
+	UNION ALL SELECT 'budget_crossings' WHERE NOT EXISTS (SELECT FROM vibe.budget_crossings)
+	UNION ALL SELECT 'usage' WHERE NOT EXISTS (SELECT FROM vibe.usage_entries) OR NOT EXISTS (SELECT FROM vibe.usage_totals)
 	UNION ALL SELECT 'activities' WHERE NOT EXISTS (SELECT FROM vibe.activities)) missing(t)
 EOQ
 is($empty, '', 'every table has rows');
