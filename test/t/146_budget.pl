@@ -36,7 +36,7 @@ $watch->query_safe(<<'EOS');
 CREATE TABLE seen (usd numeric NOT NULL);
 CREATE PROCEDURE watch() LANGUAGE plpgsql AS $$
 BEGIN
-    WHILE NOT EXISTS (SELECT 1 FROM vibe.activities WHERE kind = 'budget_reached') LOOP
+    WHILE NOT EXISTS (SELECT 1 FROM vibe.activities WHERE kind IN ('budget_reached', 'campaign_completed')) LOOP
         INSERT INTO seen SELECT coalesce(max(spent_usd + reserved_usd), 0) FROM vibe._campaign_budget(1);
         COMMIT;
     END LOOP;
@@ -53,7 +53,7 @@ EOS
 $watch->query_until(qr/watching/, "\\echo watching\nCALL watch();\n");
 $node->safe_psql('vo', 'SELECT vibe.activate_campaign(1)');
 
-ok(wait_for($node, "SELECT count(*) = 0 FROM vibe.runs WHERE ended_at IS NULL HAVING EXISTS (SELECT 1 FROM vibe.activities WHERE kind = 'budget_reached')"),
+ok(wait_for($node, "SELECT count(*) = 0 FROM vibe.runs WHERE ended_at IS NULL HAVING EXISTS (SELECT 1 FROM vibe.activities WHERE kind IN ('budget_reached', 'campaign_completed'))"),
 	'they work until the ceiling is reached');
 $watch->query_safe('SELECT 1');
 $watch->quit;
