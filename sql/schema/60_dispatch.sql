@@ -13,9 +13,9 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_home() IS 'Whether this server is noted as the home of the data: what may start runs, or judge those of a dispatcher.';
 
--- Tables written: work, runs, providers; at a ceiling budget_crossings, activities. Locks: the limits that are in play (tried, never waited for), the taken
--- work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for the work row a moment and then see the
--- new run.
+-- Tables written: work, runs, providers; at a ceiling budget_crossings, activities. Locks: the limits that are in
+-- play (tried, never waited for), the taken work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for
+-- the work row a moment and then see the new run.
 CREATE FUNCTION vibe._claim_runs(
     runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
 )

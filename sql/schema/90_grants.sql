@@ -64,7 +64,7 @@ GRANT EXECUTE ON FUNCTION vibe.set_price, vibe.set_daily_budget, vibe.set_run_bu
 
 -- Workers elsewhere
 GRANT EXECUTE ON FUNCTION vibe.claim_runs TO vibe_operator;
-GRANT EXECUTE ON FUNCTION vibe.complete_steps TO vibe_operator, vibe_agent;
+GRANT EXECUTE ON FUNCTION vibe.complete_steps, vibe.report_usage TO vibe_operator, vibe_agent;
 
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;

@@ -3,8 +3,9 @@
  *		What a run's end means: one class of the contract, and a sentence.
  *
  * In this order: it never ran; somebody wanted it to end; it was ended for its
- * time or its budget; a signal; its exit code; for kind vibe and exit 0, its result.  An agent
- * that had told its result before it was ended so has done its work.
+ * time or its budget; a signal; its exit code; for kind vibe and exit 0, its
+ * result.  An agent that had told its result before it was ended for its time
+ * or its budget has done its work.
  */
 #include <stdlib.h>
 #include <string.h>
