@@ -14,6 +14,8 @@ CREATE TABLE vibe.campaigns (
     focus_group_ids text[] NOT NULL DEFAULT '{}',
     deliverables jsonb,
     budget_usd numeric,
+    task_budget_usd numeric,
+    run_budget_usd numeric,
     max_revisions integer NOT NULL DEFAULT 3,
     max_parallel integer,
     backlog_threshold integer,
@@ -33,6 +35,8 @@ CREATE TABLE vibe.campaigns (
     CONSTRAINT max_parallel_is_sane CHECK (max_parallel BETWEEN 1 AND 10000),
     CONSTRAINT backlog_threshold_is_sane CHECK (backlog_threshold BETWEEN 0 AND 1000000),
     CONSTRAINT budget_is_a_positive_amount CHECK (budget_usd > 0 AND budget_usd < 'Infinity'::numeric),
+    CONSTRAINT task_budget_is_a_positive_amount CHECK (task_budget_usd > 0 AND task_budget_usd < 1e12),
+    CONSTRAINT run_budget_is_a_positive_amount CHECK (run_budget_usd > 0 AND run_budget_usd < 1e12),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array')),
     CONSTRAINT ended_at_only_when_final CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
     CONSTRAINT paused_from_only_while_paused CHECK ((paused_from IS NOT NULL) = (status = 'paused'))
@@ -50,7 +54,9 @@ COMMENT ON COLUMN vibe.campaigns.seed_keywords IS 'Topics of the tasks that acti
 COMMENT ON COLUMN vibe.campaigns.competitor_urls IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.focus_group_ids IS 'Told to agents.';
 COMMENT ON COLUMN vibe.campaigns.deliverables IS 'Wanted deliverables, {"heroImage": true} or ["heroImage"]; NULL wants all that the pipeline offers.';
-COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Planned spending; told to agents.';
+COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Ceiling of what all its runs may cost together; NULL is none.';
+COMMENT ON COLUMN vibe.campaigns.task_budget_usd IS 'Ceiling of what the runs of one of its tasks may cost together; NULL is none.';
+COMMENT ON COLUMN vibe.campaigns.run_budget_usd IS 'What one of its runs may cost, reserved before it starts and told to the agent; NULL uses that of the agent or of the database.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
 COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Runs of its tasks at once, 1 to 10000; NULL is no limit.';
 COMMENT ON COLUMN vibe.campaigns.backlog_threshold IS 'Fewer open tasks than this are a low backlog, 0 to 1000000; NULL watches nothing.';
@@ -82,6 +88,8 @@ CREATE TABLE vibe.tasks (
     rejection_notes text,
     deliverables jsonb,
     cancelled_branches text[] NOT NULL DEFAULT '{}',
+    approved_usd numeric NOT NULL DEFAULT 0,
+    folded_usd numeric NOT NULL DEFAULT 0,
     idempotency_key text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -92,6 +100,7 @@ CREATE TABLE vibe.tasks (
     CONSTRAINT priority_is_known CHECK (priority IN ('low', 'medium', 'high', 'urgent')),
     CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
     CONSTRAINT revision_count_is_not_negative CHECK (revision_count >= 0),
+    CONSTRAINT amounts_are_not_negative CHECK (approved_usd >= 0 AND folded_usd >= 0),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array'))
 );
 COMMENT ON TABLE vibe.tasks IS 'One article, or any unit of work, on its way through a pipeline.';
@@ -113,6 +122,8 @@ COMMENT ON COLUMN vibe.tasks.revision_count IS 'How many revisions were asked fo
 COMMENT ON COLUMN vibe.tasks.rejection_notes IS 'Notes of the last revision of the main line, until its target step is done again; those of a branch stand in vibe.runs.notes.';
 COMMENT ON COLUMN vibe.tasks.deliverables IS 'Wanted deliverables of this task; NULL uses the campaign''s.';
 COMMENT ON COLUMN vibe.tasks.cancelled_branches IS 'Branches that were given up alone: they never open by themselves and hold nothing.';
+COMMENT ON COLUMN vibe.tasks.approved_usd IS 'What approve_budget() added to the task''s ceiling.';
+COMMENT ON COLUMN vibe.tasks.folded_usd IS 'What those of its runs counted that were pruned.';
 COMMENT ON COLUMN vibe.tasks.idempotency_key IS 'The key that create_task() was called with; unique within the project.';
 COMMENT ON COLUMN vibe.tasks.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.tasks.updated_at IS 'When its own row last changed.';

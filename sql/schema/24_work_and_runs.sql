@@ -87,7 +87,9 @@ CREATE TABLE vibe.runs (
     output_tokens bigint,
     cache_read_tokens bigint,
     cache_write_tokens bigint,
+    reserved_usd numeric,
     cost_usd numeric,
+    cost_source text,
     output_tail text,
     error_tail text,
     leftover_processes integer,
@@ -105,6 +107,8 @@ CREATE TABLE vibe.runs (
     CONSTRAINT only_hand_held_has_a_lease CHECK ((started_by = 'hand') = (renewed_at IS NOT NULL)),
     CONSTRAINT identity_is_whole CHECK (num_nonnulls(pid, pid_start, boot_id, pid_ns) IN (0, 4)),
     CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
+    CONSTRAINT cost_source_is_known CHECK (cost_source IN ('reported', 'computed')),
+    CONSTRAINT reserve_is_a_positive_amount CHECK (reserved_usd > 0 AND reserved_usd < 1e12),
     CONSTRAINT usage_is_not_negative CHECK (
         coalesce(input_tokens, 0) >= 0 AND coalesce(output_tokens, 0) >= 0 AND coalesce(cache_read_tokens, 0) >= 0
         AND coalesce(cache_write_tokens, 0) >= 0 AND coalesce(cost_usd, 0) >= 0 AND coalesce(cost_usd, 0) < 'Infinity'::numeric)
@@ -118,7 +122,7 @@ COMMENT ON COLUMN vibe.runs.step IS 'The step.';
 COMMENT ON COLUMN vibe.runs.attempt IS 'Counts from 1 within the step and the revision.';
 COMMENT ON COLUMN vibe.runs.revision IS 'The task''s revision_count when the run was claimed.';
 COMMENT ON COLUMN vibe.runs.agent_name IS 'The agent.';
-COMMENT ON COLUMN vibe.runs.model IS 'The model it was given.';
+COMMENT ON COLUMN vibe.runs.model IS 'The model it was given; given none, the one that it reported.';
 COMMENT ON COLUMN vibe.runs.runner IS 'The runner that started it; NULL when held by hand.';
 COMMENT ON COLUMN vibe.runs.provider IS 'The provider that its runner names; NULL when held by hand.';
 COMMENT ON COLUMN vibe.runs.started_by IS 'dispatcher: a process of ours. hand: acquire_lock() of somebody elsewhere.';
@@ -145,7 +149,9 @@ COMMENT ON COLUMN vibe.runs.input_tokens IS 'Tokens read, without cached ones.';
 COMMENT ON COLUMN vibe.runs.output_tokens IS 'Tokens written.';
 COMMENT ON COLUMN vibe.runs.cache_read_tokens IS 'Tokens read from a cache.';
 COMMENT ON COLUMN vibe.runs.cache_write_tokens IS 'Tokens written to a cache.';
+COMMENT ON COLUMN vibe.runs.reserved_usd IS 'What it may cost: counted against every ceiling from its claim on, and after its end where its cost is unknown; NULL is no limit.';
 COMMENT ON COLUMN vibe.runs.cost_usd IS 'Cost in US dollars; NULL is unknown.';
+COMMENT ON COLUMN vibe.runs.cost_source IS 'reported: by the agent. computed: from its tokens and vibe.prices. NULL where the cost is unknown.';
 COMMENT ON COLUMN vibe.runs.output_tail IS 'The end of its standard output, 64 KiB at most.';
 COMMENT ON COLUMN vibe.runs.error_tail IS 'The end of its standard error, 64 KiB at most.';
 COMMENT ON COLUMN vibe.runs.leftover_processes IS 'Processes it left behind, which were ended.';

@@ -4,7 +4,7 @@
 -- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded. What the
 -- limits count rides along, so that counting reads this small index and nothing else.
 CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch)
-    INCLUDE (campaign_id, agent_name, provider) WHERE ended_at IS NULL;
+    INCLUDE (campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
 -- Closed runs whose process still has to go.
 CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL AND closed_at IS NOT NULL;
 -- Leases that can run out.
@@ -51,3 +51,4 @@ CREATE INDEX runs_campaign_claim_idx ON vibe.runs (campaign_id, claim_event);
 CREATE INDEX runs_campaign_close_idx ON vibe.runs (campaign_id, close_event) WHERE close_event IS NOT NULL;
 CREATE INDEX runs_agent_claim_idx ON vibe.runs (agent_name, claim_event);
 CREATE INDEX runs_agent_close_idx ON vibe.runs (agent_name, close_event) WHERE close_event IS NOT NULL;
+CREATE INDEX usage_totals_day_idx ON vibe.usage_totals (day);

@@ -5,6 +5,7 @@ CREATE TYPE vibe.campaign_info AS (
     pipeline_id bigint, pipeline_slug text, pipeline_version integer, target_article_count integer,
     task_count bigint, completed_task_count bigint, cancelled_task_count bigint, blocked_task_count bigint,
     seed_keywords text[], competitor_urls text[], focus_group_ids text[], deliverables jsonb, budget_usd numeric,
+    task_budget_usd numeric, run_budget_usd numeric,
     max_revisions integer, max_parallel integer, backlog_threshold integer, backlog_agent text, notes text,
     created_at timestamptz, updated_at timestamptz, activated_at timestamptz, reopened_at timestamptz, ended_at timestamptz);
 COMMENT ON TYPE vibe.campaign_info IS 'A campaign with its settings and the number of its tasks, as functions return it.';
@@ -18,6 +19,7 @@ BEGIN ATOMIC
            p.id, p.slug, v.number, c.target_article_count,
            n.total, n.completed, n.cancelled, n.blocked,
            c.seed_keywords, c.competitor_urls, c.focus_group_ids, c.deliverables, c.budget_usd,
+           c.task_budget_usd, c.run_budget_usd,
            c.max_revisions, c.max_parallel, c.backlog_threshold, c.backlog_agent, c.notes,
            c.created_at, c.updated_at, c.activated_at, c.reopened_at, c.ended_at
       FROM vibe.campaigns c

@@ -23,6 +23,10 @@ BEGIN
         PERFORM vibe._invalid_argument('backlog_threshold', campaign.backlog_threshold::text, 'Use 0 to 1000000, or NULL for none.');
     ELSIF NOT (campaign.budget_usd > 0 AND campaign.budget_usd < 'Infinity'::numeric) THEN
         PERFORM vibe._invalid_argument('budget_usd', campaign.budget_usd::text, 'Use an amount above 0, or NULL for none.');
+    ELSIF NOT (campaign.task_budget_usd > 0 AND campaign.task_budget_usd < 1e12) THEN
+        PERFORM vibe._invalid_argument('task_budget_usd', campaign.task_budget_usd::text, 'Use an amount above 0, or NULL for none.');
+    ELSIF NOT (campaign.run_budget_usd > 0 AND campaign.run_budget_usd < 1e12) THEN
+        PERFORM vibe._invalid_argument('run_budget_usd', campaign.run_budget_usd::text, 'Use an amount above 0, or NULL for none.');
     ELSIF EXISTS (SELECT 1 FROM unnest(campaign.seed_keywords) k WHERE btrim(coalesce(k, '')) = '' OR length(k) > 2000) THEN
         PERFORM vibe._invalid_argument('seed_keywords', 'a keyword that is NULL, blank or longer than 2000 characters',
             'Leave such keywords out.');

@@ -12,25 +12,29 @@ DECLARE
     campaign vibe.campaigns;
 BEGIN
     PERFORM vibe._check_fields('changes', update_campaign.changes, ARRAY['name', 'description', 'target_article_count',
-        'seed_keywords', 'competitor_urls', 'focus_group_ids', 'deliverables', 'budget_usd', 'notes', 'max_revisions',
-        'max_parallel', 'backlog_threshold', 'backlog_agent']);
+        'seed_keywords', 'competitor_urls', 'focus_group_ids', 'deliverables', 'budget_usd', 'task_budget_usd',
+        'run_budget_usd', 'notes', 'max_revisions', 'max_parallel', 'backlog_threshold', 'backlog_agent']);
     campaign := vibe._changed_campaign(vibe._lock_campaign(update_campaign.id), update_campaign.changes);
     PERFORM vibe._check_campaign(campaign);
     UPDATE vibe.campaigns c
        SET name = campaign.name, description = campaign.description, target_article_count = campaign.target_article_count,
            seed_keywords = campaign.seed_keywords, competitor_urls = campaign.competitor_urls,
            focus_group_ids = campaign.focus_group_ids, deliverables = campaign.deliverables,
-           budget_usd = campaign.budget_usd, notes = campaign.notes, max_revisions = campaign.max_revisions,
+           budget_usd = campaign.budget_usd, task_budget_usd = campaign.task_budget_usd,
+           run_budget_usd = campaign.run_budget_usd, notes = campaign.notes, max_revisions = campaign.max_revisions,
            max_parallel = campaign.max_parallel, backlog_threshold = campaign.backlog_threshold,
            backlog_agent = campaign.backlog_agent, updated_at = at
      WHERE c.id = campaign.id;
+    IF update_campaign.changes ?| ARRAY['budget_usd', 'task_budget_usd', 'run_budget_usd'] THEN
+        PERFORM vibe._forget_crossings(campaign.id);
+    END IF;
     PERFORM vibe._record('campaign_updated', format('Campaign "%s" was changed.', campaign.name), update_campaign.changes,
         campaign.project_id, campaign.id);
     PERFORM vibe._wake(false);
     RETURN QUERY SELECT * FROM vibe._campaign_infos(ARRAY[campaign.id]);
 END
 $$;
-COMMENT ON FUNCTION vibe.update_campaign(bigint, jsonb) IS 'Changes the fields of a campaign that changes names: name, description, target_article_count (only while planning), seed_keywords (tasks that are there keep theirs; extend_campaign() goes on behind the last one used), competitor_urls, focus_group_ids, deliverables (for branches that have not begun), budget_usd, notes, max_revisions, max_parallel, backlog_threshold, backlog_agent. null clears a field. Locks the campaign row. Raises VB002, VB004 (backlog_agent), VB020 (target_article_count after planning), VB022, VB030 (another field, invalid value).';
+COMMENT ON FUNCTION vibe.update_campaign(bigint, jsonb) IS 'Changes the fields of a campaign that changes names: name, description, target_article_count (only while planning), seed_keywords (tasks that are there keep theirs; extend_campaign() goes on behind the last one used), competitor_urls, focus_group_ids, deliverables (for branches that have not begun), budget_usd, task_budget_usd and run_budget_usd (as set_budget() does), notes, max_revisions, max_parallel, backlog_threshold, backlog_agent. null clears a field. Locks the campaign row. Raises VB002, VB004 (backlog_agent), VB020 (target_article_count after planning), VB022, VB030 (another field, invalid value).';
 
 CREATE FUNCTION vibe._changed_campaign(campaign vibe.campaigns, changes jsonb)
     RETURNS vibe.campaigns
@@ -56,6 +60,8 @@ BEGIN
         campaign.deliverables := nullif(changes -> 'deliverables', 'null');
     END IF;
     campaign.budget_usd := vibe._number_field(changes, 'budget_usd', campaign.budget_usd);
+    campaign.task_budget_usd := vibe._number_field(changes, 'task_budget_usd', campaign.task_budget_usd);
+    campaign.run_budget_usd := vibe._number_field(changes, 'run_budget_usd', campaign.run_budget_usd);
     campaign.notes := vibe._text_field(changes, 'notes', campaign.notes);
     campaign.max_revisions := vibe._integer_field(changes, 'max_revisions', campaign.max_revisions);
     campaign.max_parallel := vibe._integer_field(changes, 'max_parallel', campaign.max_parallel);

@@ -61,6 +61,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     ended vibe.runs;
+    reported numeric := vibe._amount(record #> '{usage,cost_usd}');
+    computed numeric := CASE WHEN reported IS NULL THEN vibe._computed_cost(_end_run.run_id, record -> 'usage') END;
 BEGIN
     UPDATE vibe.runs r
        SET outcome = coalesce(r.outcome, verdict.outcome),
@@ -76,11 +78,13 @@ BEGIN
            ended_at = CASE WHEN r.started_by = 'hand' OR record IS NOT NULL THEN coalesce(r.ended_at, at) END,
            exit_code = vibe._small_count(record -> 'exit_code'),
            exit_signal = vibe._small_count(record -> 'exit_signal'),
-           input_tokens = vibe._count(record #> '{usage,input_tokens}'),
-           output_tokens = vibe._count(record #> '{usage,output_tokens}'),
-           cache_read_tokens = vibe._count(record #> '{usage,cache_read_tokens}'),
-           cache_write_tokens = vibe._count(record #> '{usage,cache_write_tokens}'),
-           cost_usd = vibe._amount(record #> '{usage,cost_usd}'),
+           input_tokens = coalesce(vibe._count(record #> '{usage,input_tokens}'), r.input_tokens),
+           output_tokens = coalesce(vibe._count(record #> '{usage,output_tokens}'), r.output_tokens),
+           cache_read_tokens = coalesce(vibe._count(record #> '{usage,cache_read_tokens}'), r.cache_read_tokens),
+           cache_write_tokens = coalesce(vibe._count(record #> '{usage,cache_write_tokens}'), r.cache_write_tokens),
+           cost_usd = coalesce(reported, computed, r.cost_usd),
+           cost_source = CASE WHEN reported IS NOT NULL THEN 'reported' WHEN computed IS NOT NULL THEN 'computed' ELSE r.cost_source END,
+           model = coalesce(r.model, left(record #>> '{usage,model}', 200)),
            session_id = coalesce(left(record ->> 'session', 200), r.session_id),
            output_tail = right(record ->> 'stdout_tail', 65536),
            error_tail = right(record ->> 'stderr_tail', 65536),

@@ -128,6 +128,7 @@ DECLARE
     task vibe.tasks := vibe._lock_task(acquire_lock.task_id);
     item vibe.work;
     holder vibe.runs;
+    candidate vibe._candidate;
     run vibe.runs;
     token text := vibe._new_token();
 BEGIN
@@ -135,11 +136,12 @@ BEGIN
     SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = coalesce(acquire_lock.branch, '') FOR UPDATE;
     SELECT * INTO holder FROM vibe.runs r WHERE r.id = item.run_id;
     reason := vibe._why_not(task, item, holder, at);
+    candidate := vibe._candidate_by_hand(item);
     IF reason IS NULL AND item.agent_name IS DISTINCT FROM acquire_lock.agent_name THEN
         PERFORM vibe._wrong_agent(acquire_lock.agent_name, item.agent_name);
     ELSIF reason IS NULL AND item.state <> 'held'
         -- Whoever takes a step over also takes the place that its holder has in every limit.
-        AND vibe._within_limits(ARRAY[(item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, NULL)::vibe._candidate], at) = '{}' THEN
+        AND vibe._within_limits(ARRAY[candidate], at) = '{}' THEN
         reason := 'limit_reached';
     END IF;
     IF reason IS NOT NULL THEN
@@ -152,7 +154,7 @@ BEGIN
     IF item.state = 'held' THEN
         PERFORM vibe._close_run(holder.id, 'lost', 'its lease ran out and the step was taken over', at);
     END IF;
-    run := vibe._open_run(item, NULL, NULL, token, at);
+    run := vibe._open_run(item, NULL, NULL, candidate.reserve_usd, token, at);
     RETURN QUERY SELECT true, NULL::text, run.agent_name, run.id, token, run.renewed_at + vibe._setting('lease_duration');
 END
 $$;

@@ -184,7 +184,8 @@ BEGIN
                'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
                'token', token, 'revision_notes', vibe._revision_notes(t, run.branch), 'note', w.note, 'session', run.session_id,
                'resume_session', run.resumed_session, 'timeout_s', extract(epoch FROM s.timeout)::bigint,
-               'budget_usd', c.budget_usd, 'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id)),
+               'budget_usd', run.reserved_usd, 'price', CASE WHEN run.reserved_usd IS NOT NULL THEN vibe._price_told(run.model, run.claimed_at) END,
+               'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id)),
            jsonb_build_object(
                'agent', a.name, 'agent_description', coalesce(a.description, ''), 'skill_path', a.skill_path, 'skills', k.lines,
                'task_id', t.id, 'title', t.title, 'description', coalesce(t.description, ''), 'keyword', t.keyword,

@@ -8,10 +8,13 @@
 -- Limits are exact. A campaign, agent or provider with a finite limit has a lock of its own that holds until the
 -- end of the transaction; its runs are counted in a new statement under that lock. It is tried and never waited
 -- for: a client that claims and then sleeps in its transaction keeps nobody but its own limit.
+--
+-- A spending ceiling is one more kind of limit: what its runs that have ended count, what those that go on have
+-- reserved, and what the new ones reserve, is together never more than its amount (56_ceilings.sql).
 
 CREATE TYPE vibe._candidate AS (
-    task_id bigint, branch text, campaign_id bigint, agent_name text, runner text, provider text);
-COMMENT ON TYPE vibe._candidate IS 'A ready step that may be claimed, and the runner that would do it.';
+    task_id bigint, branch text, campaign_id bigint, agent_name text, runner text, provider text, reserve_usd numeric);
+COMMENT ON TYPE vibe._candidate IS 'A ready step that may be claimed, the runner that would do it, and what its run would reserve (NULL: nothing).';
 
 CREATE FUNCTION vibe._try_lock_limit(name text)
     RETURNS boolean
@@ -51,17 +54,20 @@ COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'Whe
 
 -- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
 -- anything ready: what waits behind a head, is paused, or belongs to an agent without room costs nothing.
+-- The plan is the same whatever the arrays hold, and to make it anew would take longer than to carry it out.
 CREATE FUNCTION vibe._choose(
     runners text[], free_slots integer[], providers text[], fallbacks text[], only_agents text[], max_runs integer,
-    at timestamptz
+    ceilings vibe._ceiling[], at timestamptz
 )
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
+    has_run_budgets boolean := EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run');
 BEGIN
     RETURN ARRAY(
         WITH RECURSIVE head AS (
@@ -86,21 +92,30 @@ BEGIN
                 ON used.name = CASE WHEN o.paused_until > at AND own.fallback IS NOT NULL THEN own.fallback ELSE own.name END
               LEFT JOIN vibe.providers p ON p.name = used.provider
         ), agent AS MATERIALIZED (
-            SELECT a.name, r.name AS runner, r.provider,
+            SELECT a.name, r.name AS runner, r.provider, CASE WHEN has_run_budgets THEN vibe._run_budget(a.name) END AS run_budget_usd,
                    least(CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END,
                          a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name)) AS free
               FROM vibe.current_agents a
               LEFT JOIN runner r ON only_agents IS NULL AND r.asked = a.runner
              WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END
         ), lane AS (
-            SELECT h.campaign_id, h.agent_name, a.runner, a.provider, load.n AS load, least(a.free, c.max_parallel - load.n, max_runs) AS free
+            SELECT h.campaign_id, h.agent_name, a.runner, a.provider, load.n AS load, reserve.usd AS reserve_usd,
+                   c.task_budget_usd IS NOT NULL OR (h.campaign_id = 0 AND ceilings <> '{}') AS asks_task,
+                   least(a.free, c.max_parallel - load.n, max_runs, floor(purse.left_usd / reserve.usd)) AS free
               FROM head h
               JOIN agent a ON a.name = h.agent_name AND a.free > 0
               LEFT JOIN vibe.campaigns c ON c.id = h.campaign_id
              CROSS JOIN LATERAL (SELECT coalesce(sum(l.n), 0) AS n FROM live l WHERE l.campaign_id = h.campaign_id) load
+             CROSS JOIN LATERAL (
+                SELECT count(*) > 0 AS is_there, min(k.amount_usd - k.spent_usd - k.reserved_usd) FILTER (WHERE k.name NOT LIKE E'daily\\_budget project %' OR h.campaign_id > 0) AS left_usd
+                  FROM unnest(ceilings) k
+                 WHERE k.name IN ('campaign_budget ' || h.campaign_id, 'daily_budget database', 'daily_budget project ' || c.project_id,
+                                  'daily_budget agent ' || h.agent_name, 'daily_budget provider ' || a.provider)
+                    OR (h.campaign_id = 0 AND k.name LIKE E'daily\\_budget project %')) purse
+             CROSS JOIN LATERAL (SELECT vibe._reserve(c.run_budget_usd, a.run_budget_usd, purse.is_there, c.budget_usd, c.task_budget_usd) AS usd) reserve
              WHERE h.campaign_id = 0 OR c.status IN ('active', 'in_revision')
         ), candidate AS (
-            SELECT l.campaign_id, l.agent_name, l.runner, l.provider, first.*,
+            SELECT l.campaign_id, l.agent_name, l.runner, l.provider, l.reserve_usd, first.*,
                    l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY first.priority, first.since, first.task_id) AS turn
               FROM lane l
              CROSS JOIN LATERAL (
@@ -108,6 +123,7 @@ BEGIN
                  WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
                    AND NOT EXISTS (SELECT 1 FROM vibe.runs r
                                     WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                   AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.priority, w.since, w.task_id
                  LIMIT l.free) first
              WHERE l.free > 0
@@ -116,13 +132,13 @@ BEGIN
                    row_number() OVER (PARTITION BY c.runner ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id) AS nth
               FROM candidate c
         )
-        SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider)::vibe._candidate
+        SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider, r.reserve_usd)::vibe._candidate
           FROM ranked r
          WHERE only_agents IS NOT NULL OR r.nth <= (SELECT f.free FROM unnest(runners, free_slots) f(name, free) WHERE f.name = r.runner)
          ORDER BY r.place LIMIT max_runs);
 END
 $$;
-COMMENT ON FUNCTION vibe._choose(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Up to max_runs ready steps in the order in which they are to be claimed, for the free slots of runners or (only_agents) for agents that are worked elsewhere. Looks at limits without holding them.';
+COMMENT ON FUNCTION vibe._choose(text[], integer[], text[], text[], text[], integer, vibe._ceiling[], timestamptz) IS 'Up to max_runs ready steps in the order in which they are to be claimed, for the free slots of runners or (only_agents) for agents that are worked elsewhere. Looks at limits without holding them.';
 
 -- Locks: the limits of the candidates (tried). A candidate whose limit another transaction is counting at this
 -- moment is left out.
@@ -130,6 +146,7 @@ CREATE FUNCTION vibe._within_limits(chosen vibe._candidate[], at timestamptz)
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -145,17 +162,24 @@ BEGIN
         WITH room AS (
             SELECT * FROM vibe._room(held, at)
         ), member AS (
-            SELECT c.nth, l.name
-              FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, nth)
-             CROSS JOIN LATERAL unnest(ARRAY['campaign ' || c.campaign_id, 'agent ' || c.agent_name, 'provider ' || c.provider]) l(name)
+            SELECT c.nth, l.name, l.weight
+              FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
+             CROSS JOIN LATERAL (
+                VALUES ('campaign ' || c.campaign_id, 1::numeric), ('agent ' || c.agent_name, 1), ('provider ' || c.provider, 1),
+                       ('campaign_budget ' || c.campaign_id, c.reserve_usd), ('task_budget ' || c.task_id, c.reserve_usd),
+                       ('daily_budget database', c.reserve_usd), ('daily_budget agent ' || c.agent_name, c.reserve_usd),
+                       ('daily_budget provider ' || c.provider, c.reserve_usd),
+                       ((SELECT 'daily_budget project ' || t.project_id FROM vibe.tasks t WHERE t.id = c.task_id), c.reserve_usd)) l(name, weight)
              WHERE l.name = ANY (limits)
         ), over AS (
-            SELECT m.nth FROM (SELECT m.nth, m.name, row_number() OVER (PARTITION BY m.name ORDER BY m.nth) AS place FROM member m) m
+            -- A ceiling that was set after this candidate was chosen knows no reserve of it: the next claim does.
+            SELECT m.nth
+              FROM (SELECT m.nth, m.name, sum(coalesce(m.weight, 'Infinity')) OVER (PARTITION BY m.name ORDER BY m.nth) AS wanted FROM member m) m
               LEFT JOIN room r ON r.name = m.name
-             WHERE m.place > coalesce(r.free, 0)
+             WHERE m.wanted > coalesce(r.free, 0)
         )
-        SELECT coalesce(array_agg((c.task_id, c.branch, c.campaign_id, c.agent_name, c.runner, c.provider)::vibe._candidate ORDER BY c.nth), '{}')
-          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, nth)
+        SELECT coalesce(array_agg((c.task_id, c.branch, c.campaign_id, c.agent_name, c.runner, c.provider, c.reserve_usd)::vibe._candidate ORDER BY c.nth), '{}')
+          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
          WHERE c.nth NOT IN (SELECT o.nth FROM over o));
 END
 $$;
@@ -177,13 +201,26 @@ BEGIN
          WHERE a.max_parallel IS NOT NULL AND a.name IN (SELECT x.agent_name FROM unnest(chosen) x)
         UNION ALL
         SELECT 'provider ' || p.name FROM vibe.providers p
-         WHERE (p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL) AND p.name IN (SELECT x.provider FROM unnest(chosen) x));
+         WHERE (p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL) AND p.name IN (SELECT x.provider FROM unnest(chosen) x)
+        UNION ALL
+        SELECT 'campaign_budget ' || c.id FROM vibe.campaigns c
+         WHERE c.budget_usd IS NOT NULL AND c.id IN (SELECT x.campaign_id FROM unnest(chosen) x)
+        UNION ALL
+        SELECT DISTINCT 'task_budget ' || x.task_id FROM unnest(chosen) x JOIN vibe.campaigns c ON c.id = x.campaign_id
+         WHERE c.task_budget_usd IS NOT NULL
+        UNION ALL
+        SELECT concat_ws(' ', 'daily_budget', b.scope, nullif(b.key, '')) FROM vibe.budgets b
+         WHERE b.period = 'day' AND CASE b.scope
+            WHEN 'database' THEN true
+            WHEN 'agent' THEN b.key IN (SELECT x.agent_name FROM unnest(chosen) x)
+            WHEN 'provider' THEN b.key IN (SELECT x.provider FROM unnest(chosen) x)
+            ELSE b.key IN (SELECT t.project_id::text FROM unnest(chosen) x JOIN vibe.tasks t ON t.id = x.task_id) END);
 END
 $$;
 COMMENT ON FUNCTION vibe._limits_of(vibe._candidate[]) IS 'Names of the finite limits that candidates fall under.';
 
 CREATE FUNCTION vibe._room(limits text[], at timestamptz)
-    RETURNS TABLE (name text, free bigint)
+    RETURNS TABLE (name text, free numeric)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
@@ -201,23 +238,44 @@ BEGIN
             WHEN 'agent' THEN (SELECT a.max_parallel FROM vibe.current_agents a WHERE a.name = l.key)
                 - (SELECT coalesce(sum(v.n), 0)::bigint FROM live v WHERE v.agent_name = l.key)
             ELSE (SELECT vibe._provider_room(p, (SELECT coalesce(sum(v.n), 0)::bigint FROM live v WHERE v.provider = l.key), at)
-                    FROM vibe.providers p WHERE p.name = l.key) END
-          FROM (SELECT n AS name, split_part(n, ' ', 1) AS kind, substr(n, strpos(n, ' ') + 1) AS key FROM unnest(limits) n) l;
+                    FROM vibe.providers p WHERE p.name = l.key) END::numeric
+          FROM (SELECT n AS name, split_part(n, ' ', 1) AS kind, substr(n, strpos(n, ' ') + 1) AS key FROM unnest(limits) n
+                 WHERE n NOT LIKE E'%\\_budget %') l
+         UNION ALL
+        SELECT c.name, c.amount_usd - c.spent_usd - c.reserved_usd FROM vibe._ceilings(limits, at) c;
 END
 $$;
-COMMENT ON FUNCTION vibe._room(text[], timestamptz) IS 'How many more runs each of these limits allows at this moment.';
+COMMENT ON FUNCTION vibe._room(text[], timestamptz) IS 'What each of these limits allows at this moment: how many more runs or, of a ceiling, how many US dollars.';
+
+CREATE FUNCTION vibe._candidate_by_hand(item vibe.work)
+    RETURNS vibe._candidate
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    campaign vibe.campaigns;
+BEGIN
+    SELECT * INTO campaign FROM vibe.campaigns c WHERE c.id = item.campaign_id;
+    RETURN (item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, NULL,
+        vibe._reserve(campaign.run_budget_usd, vibe._run_budget(item.agent_name),
+            EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day'), campaign.budget_usd, campaign.task_budget_usd))::vibe._candidate;
+END
+$$;
+COMMENT ON FUNCTION vibe._candidate_by_hand(vibe.work) IS 'One step as a candidate without a runner, with what its run would reserve.';
 
 -- Tables written: none; locks the work rows that are still ready. What somebody else has locked is left out.
 CREATE FUNCTION vibe._take(chosen vibe._candidate[])
-    RETURNS TABLE (taken vibe.work, runner text, provider text)
+    RETURNS TABLE (taken vibe.work, runner text, provider text, reserve_usd numeric)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        SELECT w, c.runner, c.provider
-          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, nth)
+        SELECT w, c.runner, c.provider, c.reserve_usd
+          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
           JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
          WHERE w.state = 'ready' AND w.agent_name = c.agent_name
          ORDER BY c.nth
@@ -227,7 +285,7 @@ $$;
 COMMENT ON FUNCTION vibe._take(vibe._candidate[]) IS 'Locks the work rows of candidates, skipping those that are locked or not ready any more.';
 
 -- Tables written: runs, work, providers. The work row is locked by the caller.
-CREATE FUNCTION vibe._open_run(item vibe.work, runner text, provider text, token text, at timestamptz)
+CREATE FUNCTION vibe._open_run(item vibe.work, runner text, provider text, reserve_usd numeric, token text, at timestamptz)
     RETURNS vibe.runs
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -242,10 +300,10 @@ BEGIN
         resumed := (SELECT vibe._session_to_resume(t.id, item.branch, item.step, t.revision_count) FROM vibe.tasks t WHERE t.id = item.task_id);
     END IF;
     INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner, provider, started_by,
-                                token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
+                                reserved_usd, token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
     SELECT item.task_id, item.branch, item.campaign_id, item.step, item.attempts + 1, t.revision_count, item.agent_name,
            coalesce(s.model, a.default_model), _open_run.runner, _open_run.provider, CASE WHEN by_hand THEN 'hand' ELSE 'dispatcher' END,
-           vibe._token_hash(token), at, CASE WHEN by_hand THEN at END, CASE WHEN by_hand THEN at END,
+           reserve_usd, vibe._token_hash(token), at, CASE WHEN by_hand THEN at END, CASE WHEN by_hand THEN at END,
            CASE WHEN NOT by_hand THEN coalesce(resumed, gen_random_uuid()::text) END, resumed
       FROM vibe.tasks t
       JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = item.branch AND s.step = item.step
@@ -259,4 +317,4 @@ BEGIN
     RETURN run;
 END
 $$;
-COMMENT ON FUNCTION vibe._open_run(vibe.work, text, text, text, timestamptz) IS 'Opens the run that holds a work row: held by hand where runner is NULL, else dispatched.';
+COMMENT ON FUNCTION vibe._open_run(vibe.work, text, text, numeric, text, timestamptz) IS 'Opens the run that holds a work row: held by hand where runner is NULL, else dispatched.';

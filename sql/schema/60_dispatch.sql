@@ -25,9 +25,9 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_draining() IS 'Whether drain() keeps everything from being claimed.';
 
--- Tables written: work, runs, providers. Locks: the limits that are in play (tried, never waited for), the taken
--- work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for the work row a moment and then see the
--- new run.
+-- Tables written: work, runs, providers; at a ceiling budget_crossings, activities. Locks: the limits that are in
+-- play (tried, never waited for), the taken work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for
+-- the work row a moment and then see the new run.
 CREATE FUNCTION vibe._claim_runs(
     runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
 )
@@ -38,6 +38,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
+    ceilings vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
     item record;
@@ -48,12 +49,14 @@ BEGIN
     IF NOT vibe._is_home() OR vibe._is_draining() THEN
         RETURN;
     END IF;
-    chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
+    ceilings := vibe._ceilings_in_play(at);
+    chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, ceilings, at);
+    PERFORM vibe._note_crossings(ceilings, runners, providers, at);
     within := vibe._within_limits(chosen, at);
     more := cardinality(within) < cardinality(chosen);
     FOR item IN SELECT * FROM vibe._take(within) LOOP
         token := vibe._new_token();
-        new_run := vibe._open_run(item.taken, item.runner, item.provider, token, at);
+        new_run := vibe._open_run(item.taken, item.runner, item.provider, item.reserve_usd, token, at);
         run_id := new_run.id;
         runner := item.runner;
         run := vibe._launch(new_run, token);
@@ -156,9 +159,11 @@ CREATE FUNCTION vibe._next_due()
     STABLE
 BEGIN ATOMIC
     SELECT least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
-                 (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p));
+                 (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p),
+                 (SELECT (x.day + 1)::timestamp AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
+                   WHERE x.name LIKE E'daily\\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1));
 END;
-COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over.';
+COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached.';
 
 CREATE FUNCTION vibe._read_record(record text)
     RETURNS jsonb

@@ -2,7 +2,8 @@
 -- dispatcher. Their runs have leases, as those held by hand. They LISTEN for vibe_dispatch and never wait inside a
 -- transaction.
 
--- Tables written: work, runs. Locks: the limits that are in play (tried), the taken work rows (SKIP LOCKED).
+-- Tables written: work, runs; at a ceiling budget_crossings, activities. Locks: the limits that are in play (tried),
+-- the taken work rows (SKIP LOCKED).
 CREATE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
     RETURNS TABLE (run_id bigint, lock_token text, task_id bigint, branch text, step integer, agent_name text, input jsonb)
     LANGUAGE plpgsql
@@ -13,6 +14,7 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     unknown text;
+    ceilings vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
     item record;
@@ -29,11 +31,13 @@ BEGIN
     IF vibe._is_draining() THEN
         RETURN;
     END IF;
-    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
+    ceilings := vibe._ceilings_in_play(at);
+    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, ceilings, at);
+    PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
     within := vibe._within_limits(chosen, at);
     FOR item IN SELECT * FROM vibe._take(within) LOOP
         lock_token := vibe._new_token();
-        run := vibe._open_run(item.taken, NULL, NULL, lock_token, at);
+        run := vibe._open_run(item.taken, NULL, NULL, item.reserve_usd, lock_token, at);
         run_id := run.id;
         task_id := run.task_id;
         branch := run.branch;
@@ -48,7 +52,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now, or drain() is on. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
+COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit and spending ceiling of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now, or drain() is on. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
 
 -- Tables written: as complete_step(). Locks, in order: all the tasks, ids ascending; at a task's end its campaign.
 CREATE FUNCTION vibe.complete_steps(results jsonb)
@@ -116,3 +120,41 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 COMMENT ON FUNCTION vibe._results(jsonb) IS 'The elements of complete_steps()''s argument as rows. Raises VB030.';
+
+-- Tables written: runs. Locks: the task row.
+CREATE FUNCTION vibe.report_usage(run_id bigint, lock_token text, usage jsonb)
+    RETURNS TABLE (cost_usd numeric, budget_usd numeric, over_budget boolean)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    run vibe.runs;
+    reported numeric;
+    computed numeric;
+BEGIN
+    PERFORM vibe._begin_verb();
+    IF (jsonb_typeof(report_usage.usage) = 'object') IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('usage', left(report_usage.usage::text, 100),
+            'Use an object of totals so far: "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd", "model".');
+    END IF;
+    run := vibe._run_by_token(report_usage.run_id, report_usage.lock_token);
+    IF run.started_by = 'hand' THEN
+        reported := greatest(CASE WHEN run.cost_source = 'reported' THEN run.cost_usd END, vibe._amount(report_usage.usage -> 'cost_usd'));
+        computed := greatest(run.cost_usd, vibe._computed_cost(run.id, report_usage.usage));
+        UPDATE vibe.runs r
+           SET input_tokens = greatest(r.input_tokens, vibe._count(report_usage.usage -> 'input_tokens')),
+               output_tokens = greatest(r.output_tokens, vibe._count(report_usage.usage -> 'output_tokens')),
+               cache_read_tokens = greatest(r.cache_read_tokens, vibe._count(report_usage.usage -> 'cache_read_tokens')),
+               cache_write_tokens = greatest(r.cache_write_tokens, vibe._count(report_usage.usage -> 'cache_write_tokens')),
+               cost_usd = coalesce(reported, computed),
+               cost_source = CASE WHEN reported IS NOT NULL THEN 'reported' WHEN computed IS NOT NULL THEN 'computed' END,
+               model = coalesce(r.model, left(report_usage.usage ->> 'model', 200))
+         WHERE r.id = run.id
+        RETURNING r.* INTO run;
+    END IF;
+    RETURN QUERY SELECT run.cost_usd, run.reserved_usd, coalesce(run.cost_usd > run.reserved_usd, false);
+END
+$$;
+COMMENT ON FUNCTION vibe.report_usage(bigint, text, jsonb) IS 'What a pulled or hand-held run has used so far, in totals that only grow: usage is {"input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd" in US dollars, "model"}; what is no number from 0 is left out. Without it such a run counts its reserve against ceilings. over_budget asks the caller to end with fail_step(outcome => ''budget''). Of a dispatched run nothing is written: its supervisor tells. Locks the task row. Raises VB006, VB011, VB022, VB030.';

@@ -38,6 +38,7 @@ AS $$
 DECLARE
     campaign vibe.campaigns;
     elapsed numeric;
+    steps_each bigint;
 BEGIN
     SELECT * INTO campaign FROM vibe.campaigns c WHERE c.id = campaign_progress.id;
     IF NOT FOUND THEN
@@ -53,16 +54,19 @@ BEGIN
            count(*) FILTER (WHERE w.state = 'waiting')
       INTO running, ready, waiting
       FROM vibe.work w WHERE w.campaign_id = campaign.id;
-    steps_total := (total - cancelled) * (SELECT count(*) FROM vibe.pipeline_steps s
+    steps_each := (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
-          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)))
+          AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
+    steps_total := (total - cancelled) * steps_each
         - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
             WHERE t.campaign_id = campaign.id AND t.status <> 'cancelled');
-    SELECT count(*) FILTER (WHERE r.outcome = 'done' AND NOT r.superseded AND t.status <> 'cancelled'),
-           coalesce(sum(r.cost_usd), 0)
-      INTO steps_done, cost_usd
-      FROM vibe.tasks t JOIN vibe.runs r ON r.task_id = t.id
-     WHERE t.campaign_id = campaign.id;
+    -- Runs of completed tasks may be pruned.
+    steps_done := done * steps_each
+        - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
+            WHERE t.campaign_id = campaign.id AND t.status = 'completed')
+        + (SELECT count(*) FROM vibe.tasks t JOIN vibe.runs r ON r.task_id = t.id
+            WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL AND r.outcome = 'done' AND NOT r.superseded);
+    cost_usd := (SELECT coalesce(sum(u.cost_usd), 0) FROM vibe.usage u WHERE u.campaign_id = campaign.id);
     elapsed := extract(epoch FROM coalesce(campaign.ended_at, vibe.clock()) - campaign.activated_at);
     tasks_per_minute := round(60 * done / nullif(elapsed, 0), 2);
     seconds_left := CASE WHEN campaign.ended_at IS NOT NULL THEN 0

@@ -48,7 +48,10 @@ BEGIN
         WHEN 'person' THEN ('blocked'::text, format('It needs a person after %s attempts: %s.', item.attempts,
                 coalesce((SELECT o.description FROM vibe.outcomes o WHERE o.outcome = latest.outcome) || coalesce(': ' || left(latest.error, 500), ''),
                          'nothing was tried yet')),
-            item.since, NULL::timestamptz, format('SELECT * FROM vibe.retry_step(task_id => %s%s);', task.id, argument))::vibe.reason_info
+            item.since, NULL::timestamptz, CASE
+                WHEN latest.outcome = 'budget' AND (SELECT c.budget_usd IS NOT NULL FROM vibe.campaigns c WHERE c.id = task.campaign_id)
+                    THEN format('SELECT * FROM vibe.approve_budget(campaign_id => %s, usd => …);', task.campaign_id)
+                ELSE format('SELECT * FROM vibe.retry_step(task_id => %s%s);', task.id, argument) END)::vibe.reason_info
         WHEN 'back_off' THEN ('back_off'::text, format('It waits before attempt %s: %s.', item.attempts + 1, coalesce(latest.outcome || coalesce(': ' || left(latest.error, 500), ''), 'the last one failed')),
             item.since, item.ready_at, format('SELECT * FROM vibe.retry_step(task_id => %s%s);', task.id, argument))::vibe.reason_info
         WHEN 'approval' THEN ('approval'::text, 'Its gate waits for somebody''s approval.', item.since, NULL::timestamptz,
@@ -125,8 +128,9 @@ DECLARE
     why vibe.reason_info;
     live bigint := (SELECT count(*) FROM vibe.runs r WHERE r.ended_at IS NULL AND r.started_by = 'dispatcher');
     most integer := current_setting('vibe_orchestrator.max_runs')::integer;
-    limits text[] := vibe._limits_of(ARRAY[(item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, provider.name)::vibe._candidate]);
-    full_one text := (SELECT r.name FROM vibe._room(limits, at) r WHERE r.free <= 0 ORDER BY r.name LIMIT 1);
+    limits text[] := vibe._limits_of(ARRAY[(item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, provider.name, NULL)::vibe._candidate]);
+    full_one text := (SELECT r.name FROM vibe._room(ARRAY(SELECT l FROM unnest(limits) l WHERE l NOT LIKE E'%\\_budget %'), at) r
+                       WHERE r.free <= 0 ORDER BY r.name LIMIT 1);
     kind text := split_part(full_one, ' ', 1);
 BEGIN
     IF full_one IS NOT NULL THEN
@@ -142,6 +146,49 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._why_no_slot(vibe.work, vibe.providers, timestamptz) IS 'No slot is free: of the campaign, the agent, the provider, or the database.';
+
+-- The same sums as in the claim.
+CREATE FUNCTION vibe._why_over_budget(task vibe.tasks, item vibe.work, provider vibe.providers, at timestamptz)
+    RETURNS vibe.reason_info
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    why vibe.reason_info;
+    campaign vibe.campaigns;
+    ceiling vibe._ceiling;
+    limits text[] := ARRAY(
+        SELECT l FROM unnest(vibe._limits_of(ARRAY[(item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, provider.name, NULL)::vibe._candidate])) l
+         WHERE l LIKE E'%\\_budget %');
+    reserve_usd numeric;
+BEGIN
+    IF limits = '{}' THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO campaign FROM vibe.campaigns c WHERE c.id = item.campaign_id;
+    reserve_usd := vibe._reserve(campaign.run_budget_usd, vibe._run_budget(item.agent_name), true, campaign.budget_usd, campaign.task_budget_usd);
+    SELECT c.* INTO ceiling FROM vibe._ceilings(limits, at) c
+     WHERE c.amount_usd - c.spent_usd - c.reserved_usd < reserve_usd
+     ORDER BY c.amount_usd - c.spent_usd - c.reserved_usd, c.name LIMIT 1;
+    IF FOUND THEN
+        why := ('budget', format('The ceiling %s is %s USD: %s are spent, %s reserved by runs that go on, and a run reserves %s.',
+                vibe._ceiling_words(ceiling.name), ceiling.amount_usd, ceiling.spent_usd, ceiling.reserved_usd, reserve_usd),
+            coalesce((SELECT x.at FROM vibe.budget_crossings x WHERE x.name = ceiling.name AND x.amount_usd = ceiling.amount_usd), item.since),
+            CASE WHEN ceiling.name LIKE 'daily%' THEN (vibe._day(at) + 1)::timestamp AT TIME ZONE 'UTC' END,
+            CASE split_part(ceiling.name, ' ', 1)
+                WHEN 'campaign_budget' THEN format('SELECT * FROM vibe.approve_budget(campaign_id => %s, usd => …);', item.campaign_id)
+                WHEN 'task_budget' THEN format('SELECT * FROM vibe.approve_budget(task_id => %s, usd => …);', item.task_id)
+                ELSE format('SELECT * FROM vibe.set_daily_budget(usd => …%s);', CASE split_part(ceiling.name, ' ', 2)
+                    WHEN 'project' THEN format(', project_id => %s', task.project_id)
+                    WHEN 'agent' THEN format(', agent_name => %L', item.agent_name)
+                    WHEN 'provider' THEN format(', provider => %L', provider.name) ELSE '' END) END);
+    END IF;
+    RETURN why;
+END
+$$;
+COMMENT ON FUNCTION vibe._why_over_budget(vibe.tasks, vibe.work, vibe.providers, timestamptz) IS 'A spending ceiling has no room for one more run.';
 
 CREATE FUNCTION vibe._why_no_dispatcher()
     RETURNS vibe.reason_info
@@ -219,13 +266,14 @@ AS $$
 #variable_conflict use_column
 DECLARE
     provider vibe.providers;
+    known vibe.providers;
 BEGIN
-    SELECT p.* INTO provider
-      FROM vibe.current_agents a
-      JOIN vibe.runners() r ON r.name = a.runner
-      JOIN vibe.providers p ON p.name = r.provider
+    SELECT r.provider INTO provider.name
+      FROM vibe.current_agents a JOIN vibe.runners() r ON r.name = a.runner
      WHERE a.name = item.agent_name;
-    RETURN provider;
+    -- One without a row has neither limit nor pause, but it has a name.
+    SELECT p.* INTO known FROM vibe.providers p WHERE p.name = provider.name;
+    RETURN CASE WHEN FOUND THEN known ELSE provider END;
 EXCEPTION WHEN SQLSTATE 'VB041' OR SQLSTATE 'VB050' THEN
     RETURN provider;
 END
@@ -263,7 +311,7 @@ BEGIN
         found_reason := coalesce(vibe._why_not_open(task), vibe._why_waiting(task, item), vibe._why_held(task, item));
         IF found_reason IS NULL THEN
             provider := vibe._provider_of(item);
-            found_reason := coalesce(vibe._why_paused(item, provider, at), vibe._why_no_slot(item, provider, at),
+            found_reason := coalesce(vibe._why_paused(item, provider, at), vibe._why_over_budget(task, item, provider, at), vibe._why_no_slot(item, provider, at),
                 vibe._why_no_dispatcher(), vibe._why_no_runner(item),
                 ('ready', 'It is ready and starts with the dispatcher''s next turn.', item.since, NULL, NULL)::vibe.reason_info);
         END IF;
@@ -271,4 +319,4 @@ BEGIN
     RETURN NEXT found_reason;
 END
 $$;
-COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, branch_cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, draining, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';
+COMMENT ON FUNCTION vibe.why(bigint, text) IS 'Why a task stands where it stands, in one row: code (completed, cancelled, branch_cancelled, campaign_planning, campaign_paused, blocked, back_off, approval, branches, locked, running, previous_process_ending, agent_paused, provider_paused, budget, slot_of_campaign, slot_of_agent, slot_of_provider, slot_of_worker, slot_of_runner, take_over_needed, draining, no_dispatcher, library_not_preloaded, runner_unknown, runner_unusable, orphaned, ready), a sentence, since and until when, and the next call. branch names another line than the main one; where the main line is done it is the first branch that is not. Raises VB003.';

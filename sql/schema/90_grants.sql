@@ -79,8 +79,13 @@ TO vibe_agent;
 GRANT EXECUTE ON FUNCTION vibe.pause_provider, vibe.resume_provider TO vibe_operator;
 GRANT EXECUTE ON FUNCTION vibe.set_provider_limit TO vibe_admin;
 
+-- Money
+GRANT EXECUTE ON FUNCTION vibe.set_budget, vibe.approve_budget TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.set_price, vibe.set_daily_budget, vibe.set_run_budget TO vibe_admin;
+
 -- Workers elsewhere
-GRANT EXECUTE ON FUNCTION vibe.claim_runs, vibe.complete_steps TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.claim_runs, vibe.complete_steps, vibe.report_usage TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.report_usage TO vibe_agent;
 
 -- Services
 GRANT EXECUTE ON FUNCTION

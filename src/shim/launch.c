@@ -84,6 +84,16 @@ json_seconds(json_t *object, const char *key, double otherwise)
 	return seconds;
 }
 
+/* An amount of money; anything but a number from 0 to 10^12 counts as not given. */
+double
+json_amount(json_t *object, const char *key)
+{
+	json_t	   *value = json_object_get(object, key);
+	double		amount = json_number_value(value);
+
+	return json_is_number(value) && amount > 0 && amount <= 1e12 ? amount : 0;
+}
+
 static rlim_t
 json_limit(json_t *object, const char *key)
 {
@@ -215,6 +225,8 @@ launch_check(Launch *launch, json_t *document, char **problem)
 	launch->workspace = json_text(document, "workspace");
 	launch->alive = json_text(document, "alive");
 	launch->orphan_grace = json_seconds(document, "orphan_grace", 120);
+	launch->budget = json_amount(launch->run, "budget_usd");
+	launch->price = json_object_get(launch->run, "price");
 	launch->allow_same_user = json_is_true(json_object_get(launch->runner, "allow_same_user"));
 	launch->kind = kind_find(json_text(launch->runner, "kind"));
 	launch_take_limits(launch);

@@ -48,6 +48,8 @@ typedef struct Launch
 	const char *alive;			/* may be NULL */
 	double		orphan_grace;
 	const Kind *kind;
+	double		budget;			/* US dollars; 0 means no limit */
+	json_t	   *price;			/* of a million tokens of each kind; may be NULL */
 	bool		allow_same_user;
 	size_t		log_limit;
 	TimeLimits	times;
@@ -59,6 +61,7 @@ extern bool launch_check(Launch *launch, json_t *document, char **problem);
 extern char *launch_output_name(const Launch *launch);
 extern json_t *json_parse(const char *text, size_t length, char **problem);
 extern const char *json_text(json_t *object, const char *key);
+extern double json_amount(json_t *object, const char *key);
 extern double json_seconds(json_t *object, const char *key, double otherwise);
 
 #endif

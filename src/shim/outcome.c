@@ -3,9 +3,9 @@
  *		What a run's end means: one class of the contract, and a sentence.
  *
  * In this order: it never ran; somebody wanted it to end; it was ended for its
- * time; a signal; its exit code; for exit 0 its result, unless the kind is
- * plain.  An agent that had told its result before it was ended for its time has
- * done its work.
+ * time or its budget; a signal; its exit code; for exit 0 its result, unless the
+ * kind is plain.  An agent that had told its result before it was ended for its
+ * time or its budget has done its work.
  *
  * A command-line agent tells its result by the verdict of its own output, or by a
  * file at VIBE_RESULT, which wins.  Its exit codes mean nothing to us but
@@ -45,6 +45,7 @@ static const char *const cause_names[] = {
 	[CAUSE_START] = "timeout_start",
 	[CAUSE_IDLE] = "timeout_idle",
 	[CAUSE_TOTAL] = "timeout_total",
+	[CAUSE_BUDGET] = "budget",
 };
 
 static const char *const cause_texts[] = {
@@ -53,6 +54,7 @@ static const char *const cause_texts[] = {
 	[CAUSE_START] = "no output within the start limit",
 	[CAUSE_IDLE] = "no output within the idle limit",
 	[CAUSE_TOTAL] = "ran longer than its time limit",
+	[CAUSE_BUDGET] = "spent more than its run's budget",
 };
 
 static Outcome

@@ -13,7 +13,8 @@ typedef enum Cause
 	CAUSE_LOST,
 	CAUSE_START,
 	CAUSE_IDLE,
-	CAUSE_TOTAL
+	CAUSE_TOTAL,
+	CAUSE_BUDGET
 } Cause;
 
 typedef struct Outcome

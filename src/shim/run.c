@@ -31,6 +31,7 @@
 #include "started.h"
 
 #define CANCEL_INTERVAL 5.0
+#define ROUNDING 1e-9			/* US dollars: sums of prices are not exact */
 
 typedef struct Run
 {
@@ -273,12 +274,43 @@ run_on_output(void *context, bool is_stderr, const char *bytes, size_t length)
 	run_move_limits(run);
 }
 
+/* What it has spent so far: as it says, else by its tokens where their price is known. */
+static double
+run_spent(const Run *run)
+{
+	double		spent = 0;
+
+	if (run->report.cost >= 0)
+		return run->report.cost;
+	for (int i = 0; i < USAGE_COUNTERS; i++)
+		spent += run->report.counters[i] * json_amount(run->launch.price, usage_counter_names[i]) / 1e6;
+	return spent;
+}
+
+/* Usage is told after it was spent, so a run may be over by one message of it. */
+static void
+run_check_budget(Run *run)
+{
+	if (run->launch.budget > 0 && run_spent(run) > run->launch.budget + ROUNDING)
+		run_end(run, CAUSE_BUDGET);
+}
+
+static void
+run_say_budget(Run *run)
+{
+	if (run->cause != CAUSE_BUDGET || strcmp(run->outcome.name, "budget") != 0)
+		return;
+	free(run->outcome.error);
+	run->outcome.error = text_format("spent %.6g USD; its budget was %.6g", run_spent(run), run->launch.budget);
+}
+
 static void
 run_on_line(void *context, const char *line, size_t length)
 {
 	Run		   *run = context;
 
 	run->launch.kind->line(&run->report, line, length);
+	run_check_budget(run);
 }
 
 /* The file at VIBE_RESULT: when it appears, and once more after the agent's end. */
@@ -390,6 +422,7 @@ run_on_ended(void *context, const AgentEnd *end)
 	capture_finish(&run->out);
 	capture_finish(&run->err);
 	run_decide(run);
+	run_say_budget(run);
 	if (outcome_has_output(&run->outcome))
 		run->output_path = run_choose_output(run);
 	if (run->output_path != NULL)

@@ -65,6 +65,10 @@ SELECT vibe.notify('deadline_near', 'Tomorrow.', 'ann', dedup_key => 'tomorrow')
 SELECT vibe.create_task(1, 'by hand', 1, idempotency_key => 'key', assignees => '{translator}'), vibe.add_subscriber(1, 'ann');
 SELECT vibe.create_task(1, 'single', pipeline_slug => 'own');
 SELECT vibe.update_campaign(1, '{"max_parallel": 40, "backlog_threshold": 2, "backlog_agent": "translator"}');
+SELECT vibe.set_price('small', 1, 5), vibe.set_daily_budget(1000), vibe.set_run_budget(2, 'translator'), vibe.set_budget(1, 50), vibe.set_budget(1, 9, per => 'task');
+SELECT vibe.approve_budget(task_id => 2, usd => 1);
+INSERT INTO vibe.budget_crossings VALUES ('campaign_budget 2', 1, '2030-01-01', now());
+SELECT vibe._merge_usage(1);
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
