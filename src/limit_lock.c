@@ -23,9 +23,9 @@ PG_FUNCTION_INFO_V1(vibe_try_lock_limit);
 Datum
 vibe_try_lock_limit(PG_FUNCTION_ARGS)
 {
-	text	   *name = PG_GETARG_TEXT_PP(0);
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	Oid			class_id = get_namespace_oid("vibe", false);
-	uint32		key = DatumGetUInt32(hash_any((unsigned char *) VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name)));
+	uint32		key = DatumGetUInt32(hash_any((unsigned char *) name, strlen(name)));
 
 	PG_RETURN_BOOL(ConditionalLockDatabaseObject(class_id, key, 0, ExclusiveLock));
 }
