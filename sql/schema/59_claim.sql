@@ -13,6 +13,9 @@ CREATE TYPE vibe._candidate AS (
     task_id bigint, branch text, campaign_id bigint, agent_name text, runner text, provider text);
 COMMENT ON TYPE vibe._candidate IS 'A ready step that may be claimed, and the runner that would do it.';
 
+CREATE TYPE vibe._able_agent AS (agent_name text, runner text, provider text, free bigint, slots integer);
+COMMENT ON TYPE vibe._able_agent IS 'An agent with room for free more runs, and the runner, with so many slots, that would do them.';
+
 CREATE FUNCTION vibe._try_lock_limit(name text)
     RETURNS boolean
     LANGUAGE c
@@ -49,34 +52,22 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'When a provider that takes no runs now takes some again by itself; NULL if it does now, or waits for a person.';
 
--- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
--- anything ready: what waits behind a head, is paused, or belongs to an agent without room costs nothing.
-CREATE FUNCTION vibe._choose(
+-- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
+-- (only_agents) those that are worked elsewhere.
+CREATE FUNCTION vibe._able_agents(
     runners text[], free_slots integer[], providers text[], fallbacks text[], only_agents text[], max_runs integer,
     at timestamptz
 )
-    RETURNS vibe._candidate[]
+    RETURNS vibe._able_agent[]
     LANGUAGE plpgsql
+    STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
 BEGIN
     RETURN ARRAY(
-        WITH RECURSIVE head AS (
-            (SELECT w.campaign_id, w.agent_name FROM vibe.work w
-              WHERE w.state = 'ready' ORDER BY w.campaign_id, w.agent_name LIMIT 1)
-            UNION ALL
-            SELECT following.campaign_id, following.agent_name
-              FROM head h
-             CROSS JOIN LATERAL (
-                SELECT w.campaign_id, w.agent_name FROM vibe.work w
-                 WHERE w.state = 'ready' AND (w.campaign_id, w.agent_name) > (h.campaign_id, h.agent_name)
-                 ORDER BY w.campaign_id, w.agent_name LIMIT 1) following
-        ), live AS MATERIALIZED (
-            SELECT r.campaign_id, r.agent_name, r.provider, count(*) AS n FROM vibe.runs r
-             WHERE r.ended_at IS NULL GROUP BY r.campaign_id, r.agent_name, r.provider
+        WITH live AS MATERIALIZED (
+            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
         ), runner AS MATERIALIZED (
             SELECT own.name AS asked, used.name, used.provider,
                    least(used.free, vibe._provider_room(p, (SELECT coalesce(sum(l.n), 0)::bigint FROM live l WHERE l.provider = used.provider), at)) AS free
@@ -85,44 +76,101 @@ BEGIN
               JOIN unnest(runners, providers, free_slots) used(name, provider, free)
                 ON used.name = CASE WHEN o.paused_until > at AND own.fallback IS NOT NULL THEN own.fallback ELSE own.name END
               LEFT JOIN vibe.providers p ON p.name = used.provider
-        ), agent AS MATERIALIZED (
-            SELECT a.name, r.name AS runner, r.provider,
+        ), agent AS (
+            SELECT a.name, r.name AS runner, r.provider, r.free AS slots,
                    least(CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END,
-                         a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name)) AS free
+                         a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name))::bigint AS free
               FROM vibe.current_agents a
               LEFT JOIN runner r ON only_agents IS NULL AND r.asked = a.runner
              WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END
-        ), lane AS (
-            SELECT h.campaign_id, h.agent_name, a.runner, a.provider, load.n AS load, least(a.free, c.max_parallel - load.n, max_runs) AS free
-              FROM head h
-              JOIN agent a ON a.name = h.agent_name AND a.free > 0
-              LEFT JOIN vibe.campaigns c ON c.id = h.campaign_id
-             CROSS JOIN LATERAL (SELECT coalesce(sum(l.n), 0) AS n FROM live l WHERE l.campaign_id = h.campaign_id) load
-             WHERE h.campaign_id = 0 OR c.status IN ('active', 'in_revision')
-        ), candidate AS (
-            SELECT l.campaign_id, l.agent_name, l.runner, l.provider, first.*,
-                   l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY first.priority, first.since, first.task_id) AS turn
-              FROM lane l
-             CROSS JOIN LATERAL (
-                SELECT w.task_id, w.branch, w.priority, w.since FROM vibe.work w
-                 WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
-                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
-                 ORDER BY w.priority, w.since, w.task_id
-                 LIMIT l.free) first
-             WHERE l.free > 0
-        ), ranked AS (
-            SELECT c.*, row_number() OVER (ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id) AS place,
-                   row_number() OVER (PARTITION BY c.runner ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id) AS nth
-              FROM candidate c
         )
-        SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider)::vibe._candidate
-          FROM ranked r
-         WHERE only_agents IS NOT NULL OR r.nth <= (SELECT f.free FROM unnest(runners, free_slots) f(name, free) WHERE f.name = r.runner)
-         ORDER BY r.place LIMIT max_runs);
+        SELECT (a.name, a.runner, a.provider, a.free, a.slots)::vibe._able_agent FROM agent a WHERE a.free > 0);
 END
 $$;
-COMMENT ON FUNCTION vibe._choose(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Up to max_runs ready steps in the order in which they are to be claimed, for the free slots of runners or (only_agents) for agents that are worked elsewhere. Looks at limits without holding them.';
+COMMENT ON FUNCTION vibe._able_agents(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Agents with room for another run, the runner and the provider it would use, and how many runs at most.';
+
+-- What waits for agents without room is never looked at. For every other one, and every priority that waits for it,
+-- the walk goes round its campaigns from the one after last_served, one index probe each, until it has met max_runs
+-- that have no run yet: those come before all others, and one step of each is enough. Over campaigns that are paused it leaps to the next one at work.
+-- The planner cannot know how short the walk is: without jit = off it would compile for longer than that takes.
+CREATE FUNCTION vibe._choose(able vibe._able_agent[], max_runs integer, spare integer)
+    RETURNS vibe._candidate[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE load AS MATERIALIZED (
+            SELECT r.campaign_id, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.campaign_id
+        ), level AS (
+            SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
+                                   ORDER BY w.priority LIMIT 1) AS priority
+              FROM unnest(able) a
+            UNION ALL
+            SELECT l.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = l.agent_name
+                                     AND w.priority > l.priority ORDER BY w.priority LIMIT 1)
+              FROM level l WHERE l.priority IS NOT NULL
+        ), stop AS (
+            SELECT l.agent_name, l.priority, NULL::bigint AS campaign_id, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
+              FROM level l WHERE l.priority IS NOT NULL
+            UNION ALL
+            SELECT s.agent_name, s.priority, following.campaign_id,
+                   CASE WHEN c.is_open THEN following.campaign_id ELSE coalesce((
+                       SELECT c.id - 1 FROM vibe.campaigns c WHERE c.id > following.campaign_id AND c.status IN ('active', 'in_revision')
+                        ORDER BY c.id LIMIT 1), 9223372036854775807) END,
+                   following.wrapped, c.is_open,
+                   s.idle + (c.is_open AND following.campaign_id NOT IN (SELECT x.campaign_id FROM load x))::integer
+              FROM stop s
+             CROSS JOIN LATERAL (
+                (SELECT w.campaign_id, s.wrapped FROM vibe.work w
+                  WHERE w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
+                  ORDER BY w.campaign_id LIMIT 1)
+                UNION ALL
+                (SELECT w.campaign_id, true FROM vibe.work w
+                  WHERE NOT s.wrapped AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority
+                  ORDER BY w.campaign_id LIMIT 1)
+                LIMIT 1) following(campaign_id, wrapped)
+             CROSS JOIN LATERAL (
+                SELECT following.campaign_id = 0
+                    OR (SELECT c.status IN ('active', 'in_revision') FROM vibe.campaigns c WHERE c.id = following.campaign_id) AS is_open
+                OFFSET 0) c
+             WHERE s.idle < max_runs AND NOT (following.wrapped AND following.campaign_id > last_served)
+        ), lane AS (
+            SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, coalesce(x.n, 0) AS load,
+                   max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
+                   least(a.free, (SELECT c.max_parallel FROM vibe.campaigns c WHERE c.id = s.campaign_id) - coalesce(x.n, 0), max_runs) AS free
+              FROM stop s
+              JOIN unnest(able) a ON a.agent_name = s.agent_name
+              LEFT JOIN load x ON x.campaign_id = s.campaign_id
+             WHERE s.is_open
+        ), candidate AS (
+            SELECT l.campaign_id, l.agent_name, l.priority, l.runner, l.provider, l.slots, first.*,
+                   l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY l.priority, first.since, first.task_id) AS turn
+              FROM lane l
+             CROSS JOIN LATERAL (
+                SELECT w.task_id, w.branch, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
+                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
+                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                 ORDER BY w.since, w.task_id
+                 LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
+             WHERE l.free > 0
+        ), ranked AS (
+            SELECT c.*, row_number() OVER in_order AS place FROM candidate c
+            WINDOW in_order AS (ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id)
+        )
+        SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider)::vibe._candidate
+          FROM (SELECT r.*, row_number() OVER (PARTITION BY r.runner ORDER BY r.place) AS nth FROM ranked r) r
+         WHERE r.runner IS NULL OR r.nth <= r.slots
+         ORDER BY r.place LIMIT max_runs + spare);
+END
+$$;
+COMMENT ON FUNCTION vibe._choose(vibe._able_agent[], integer, integer) IS 'Up to max_runs ready steps for agents with room, in the order in which they are to be claimed, and spare ones that follow, for a caller who may find some of them taken. Looks at limits without holding them.';
 
 -- Locks: the limits of the candidates (tried). A candidate whose limit another transaction is counting at this
 -- moment is left out.
@@ -207,8 +255,8 @@ END
 $$;
 COMMENT ON FUNCTION vibe._room(text[], timestamptz) IS 'How many more runs each of these limits allows at this moment.';
 
--- Tables written: none; locks the work rows that are still ready. What somebody else has locked is left out.
-CREATE FUNCTION vibe._take(chosen vibe._candidate[])
+-- Tables written: none; locks max_runs work rows that are still ready. What somebody else has locked is left out.
+CREATE FUNCTION vibe._take(chosen vibe._candidate[], max_runs integer)
     RETURNS TABLE (taken vibe.work, runner text, provider text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -220,11 +268,11 @@ BEGIN
           FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, nth)
           JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
          WHERE w.state = 'ready' AND w.agent_name = c.agent_name
-         ORDER BY c.nth
+         ORDER BY c.nth LIMIT max_runs
            FOR UPDATE OF w SKIP LOCKED;
 END
 $$;
-COMMENT ON FUNCTION vibe._take(vibe._candidate[]) IS 'Locks the work rows of candidates, skipping those that are locked or not ready any more.';
+COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
 
 -- Tables written: runs, work, providers. The work row is locked by the caller.
 CREATE FUNCTION vibe._open_run(item vibe.work, runner text, provider text, token text, at timestamptz)

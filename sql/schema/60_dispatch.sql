@@ -22,6 +22,7 @@ CREATE FUNCTION vibe._claim_runs(
     RETURNS TABLE (run_id bigint, runner text, run jsonb, more boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -36,10 +37,10 @@ BEGIN
     IF NOT vibe._is_home() THEN
         RETURN;
     END IF;
-    chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
+    chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), max_runs, 0);
     within := vibe._within_limits(chosen, at);
     more := cardinality(within) < cardinality(chosen);
-    FOR item IN SELECT * FROM vibe._take(within) LOOP
+    FOR item IN SELECT * FROM vibe._take(within, max_runs) LOOP
         token := vibe._new_token();
         new_run := vibe._open_run(item.taken, item.runner, item.provider, token, at);
         run_id := new_run.id;
@@ -240,6 +241,7 @@ CREATE FUNCTION vibe._finish_run(run_id bigint, record text)
     RETURNS TABLE (accepted boolean, publish_path text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -8,14 +8,17 @@ CREATE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
     unknown text;
+    able vibe._able_agent[];
     chosen vibe._candidate[];
     within vibe._candidate[];
-    item record;
+    taken vibe.work[];
+    item vibe.work;
     run vibe.runs;
 BEGIN
     IF coalesce(cardinality(claim_runs.agent_names), 0) = 0 THEN
@@ -26,11 +29,18 @@ BEGIN
     FOR unknown IN SELECT n FROM unnest(claim_runs.agent_names) n WHERE NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = n) LOOP
         PERFORM vibe._agent_not_found(unknown);
     END LOOP;
-    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
-    within := vibe._within_limits(chosen, at);
-    FOR item IN SELECT * FROM vibe._take(within) LOOP
+    able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
+    -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
+    -- locked.
+    FOR attempt IN 1 .. 4 LOOP
+        chosen := vibe._choose(able, claim_runs.max_runs, (8 ^ attempt)::integer);
+        within := vibe._within_limits(chosen, at);
+        taken := ARRAY(SELECT t.taken FROM vibe._take(within, claim_runs.max_runs) t);
+        EXIT WHEN cardinality(taken) >= least(claim_runs.max_runs, cardinality(within));
+    END LOOP;
+    FOREACH item IN ARRAY taken LOOP
         lock_token := vibe._new_token();
-        run := vibe._open_run(item.taken, NULL, NULL, lock_token, at);
+        run := vibe._open_run(item, NULL, NULL, lock_token, at);
         run_id := run.id;
         task_id := run.task_id;
         branch := run.branch;
@@ -54,6 +64,7 @@ CREATE FUNCTION vibe.complete_steps(results jsonb)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
