@@ -61,14 +61,17 @@ BEGIN
 END
 $$;
 
--- The same for up to n steps at once.
-CREATE FUNCTION bench.work_many(agents text[], n integer) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    results jsonb;
-BEGIN
+-- The same for up to n steps at once, in two transactions: what is claimed, and how it is completed.
+CREATE FUNCTION bench.claim_many(agents text[], n integer) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_agg(jsonb_build_object('task_id', c.task_id, 'agent_name', c.agent_name, 'lock_token', c.lock_token))
-      INTO results FROM vibe.claim_runs(agents, n) c;
-    RETURN (SELECT count(*) FROM vibe.complete_steps(coalesce(results, '[]')));
+      FROM vibe.claim_runs(agents, n) c
+$$;
+CREATE PROCEDURE bench.work_many(agents text[], n integer) LANGUAGE plpgsql AS $$
+DECLARE
+    results jsonb := bench.claim_many(agents, n);
+BEGIN
+    COMMIT;
+    PERFORM vibe.complete_steps(results) WHERE results IS NOT NULL;
 END
 $$;
 
@@ -103,19 +106,42 @@ BEGIN
 END
 $$;
 
--- Calls something that says how many steps it did, a commit each time, until a query says that none is left.
-CREATE PROCEDURE bench.drain(call text, remaining text) LANGUAGE plpgsql AS $$
+-- Does steps, a commit each, until a query says that none is left.
+CREATE PROCEDURE bench.drain(step text, remaining text) LANGUAGE plpgsql AS $$
 DECLARE
     done bigint;
     n bigint;
 BEGIN
     LOOP
-        EXECUTE call INTO done;
+        EXECUTE step INTO done;
         COMMIT;
         CONTINUE WHEN done > 0;
         EXECUTE remaining INTO n;
         COMMIT;
         EXIT WHEN n = 0;
+        -- What is left is with others.
+        PERFORM pg_sleep(0.005);
+    END LOOP;
+END
+$$;
+
+-- The same set-wise, claims and completions in turn.
+CREATE PROCEDURE bench.drain_many(agents text[], at_once integer, remaining text) LANGUAGE plpgsql AS $$
+DECLARE
+    results jsonb;
+    n bigint;
+BEGIN
+    LOOP
+        results := bench.claim_many(agents, at_once);
+        COMMIT;
+        PERFORM vibe.complete_steps(results) WHERE results IS NOT NULL;
+        COMMIT;
+        CONTINUE WHEN results IS NOT NULL;
+        EXECUTE remaining INTO n;
+        COMMIT;
+        EXIT WHEN n = 0;
+        -- What is left is with others.
+        PERFORM pg_sleep(0.005);
     END LOOP;
 END
 $$;
