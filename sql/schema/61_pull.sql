@@ -18,6 +18,7 @@ DECLARE
     chosen vibe._candidate[];
     within vibe._candidate[];
     taken vibe.work[];
+    spare integer;
     item vibe.work;
     run vibe.runs;
 BEGIN
@@ -31,9 +32,9 @@ BEGIN
     END LOOP;
     able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
     -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
-    -- locked.
-    FOR attempt IN 1 .. 4 LOOP
-        chosen := vibe._choose(able, claim_runs.max_runs, (8 ^ attempt)::integer);
+    -- locked. Not at once, as the limits of what is only looked at are held, too.
+    FOREACH spare IN ARRAY '{0,8,64,512}'::integer[] LOOP
+        chosen := vibe._choose(able, claim_runs.max_runs, spare);
         within := vibe._within_limits(chosen, at);
         taken := ARRAY(SELECT t.taken FROM vibe._take(within, claim_runs.max_runs) t);
         EXIT WHEN cardinality(taken) >= least(claim_runs.max_runs, cardinality(within));
