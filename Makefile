@@ -10,7 +10,7 @@ DATA_built  = build/$(EXTENSION)--$(EXTVERSION).sql
 DATA        = $(filter-out sql/$(notdir $(DATA_built)),$(wildcard sql/$(EXTENSION)--*.sql))
 SHIM        = src/shim/vibe_shim
 SHIM_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/shim/*.c)))
-EXTRA_CLEAN = $(SHIM) $(SHIM_OBJS) build/ log/ dist/
+EXTRA_CLEAN = $(SHIM) $(SHIM_OBJS) build/ log/ dist/ bench-out/
 
 # := because pgxs asks whether these are set, not whether they are empty
 REGRESS        := $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -69,7 +69,7 @@ uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
 .PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap fuzz lint format format-check \
-	bench-handover demo demo-shell setup-server reference ack checkver freeze dist
+	bench bench-quick demo demo-shell setup-server reference ack checkver freeze dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program
@@ -105,8 +105,11 @@ format: ## lay out the C files as PostgreSQL does
 format-check: ## fail if `make format` would change a file
 	@scripts/format check
 
-bench-handover: ## milliseconds from the end of one step's agent to the start of the next one's
-	@scripts/install-deps test && scripts/scratch-cluster test/bench/handover
+bench: ## measure speed against baselines (BENCHES="06_handover" picks), table and JSON in bench-out/
+	@scripts/bench $(BENCHES)
+
+bench-quick: ## the same in two minutes, at small sizes
+	@QUICK=1 scripts/bench $(BENCHES)
 
 demo: ## watch a campaign go from keywords to finished articles (RUNNER="/your/cmd --flag")
 	@scripts/demo run

@@ -61,7 +61,7 @@ full_script() {
 # Copies the tree to a directory, without what a build or a test run left in it.
 copy_tree() {
     mkdir -p "$1"
-    tar -cf - --exclude=./.git --exclude=./demo-out --exclude=./build --exclude=./dist --exclude=./tmp_check \
+    tar -cf - --exclude=./.git --exclude=./demo-out --exclude=./build --exclude=./dist --exclude=./bench-out --exclude=./tmp_check \
         --exclude=./results \
         --exclude='*.o' --exclude='*.so' --exclude='*.bc' --exclude=./src/shim/vibe_shim . |
         tar -C "$1" -xf -

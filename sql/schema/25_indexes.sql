@@ -18,8 +18,10 @@ CREATE UNIQUE INDEX pipelines_slug_idx ON vibe.pipelines (slug) WHERE archived_a
 -- Which steps name an agent: asked before it is deleted, also by the foreign key.
 CREATE INDEX pipeline_steps_agent_idx ON vibe.pipeline_steps (agent_name);
 
--- One entry per head of the queue: the claim walks the distinct (campaign, agent) pairs.
-CREATE INDEX work_ready_idx ON vibe.work (campaign_id, agent_name, priority, since, task_id) WHERE state = 'ready';
+-- The claim goes from agent to agent, from priority to priority and from campaign to campaign, one probe each.
+CREATE INDEX work_ready_idx ON vibe.work (agent_name, priority, campaign_id, since, task_id) WHERE state = 'ready';
+-- Over campaigns that are paused it leaps to the next one here.
+CREATE INDEX campaigns_at_work_idx ON vibe.campaigns (id) WHERE status IN ('active', 'in_revision');
 CREATE INDEX work_back_off_idx ON vibe.work (ready_at) WHERE waiting_for = 'back_off';
 -- The work of a campaign that is being paused or cancelled.
 CREATE INDEX work_held_idx ON vibe.work (campaign_id) WHERE state = 'held';

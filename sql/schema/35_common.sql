@@ -98,7 +98,7 @@ COMMENT ON FUNCTION vibe._new_token() IS 'A fencing token: 64 hexadecimal digits
 CREATE FUNCTION vibe._token_hash(token text)
     RETURNS bytea
     LANGUAGE sql
-    IMMUTABLE
+    STABLE
 BEGIN ATOMIC
     SELECT sha256(convert_to(token, 'UTF8'));
 END;

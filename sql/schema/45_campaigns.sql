@@ -353,6 +353,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe.resume_campaign(bigint) IS 'paused → what it was before: all that waited for the pause goes on; a human gate stays closed. Locks the campaign row. Raises VB002, VB020, VB022.';
 
+-- Where many tasks end at once, their campaign's row is what all would wait for. An open task that we can lock until
+-- our commit makes that needless: whoever ends it comes after us, sees our task ended, and looks for the campaign's
+-- end in our place. Tried and never waited for, from the highest id down: those are the last to be worked on.
+CREATE FUNCTION vibe._leaves_the_end_to_another(campaign_id bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM 1 FROM vibe.tasks t WHERE t.campaign_id = _leaves_the_end_to_another.campaign_id AND t.ended_at IS NULL
+      ORDER BY t.id DESC LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION vibe._leaves_the_end_to_another(bigint) IS 'Whether another task of the campaign is open and cannot end before this transaction does.';
+
 -- Lock first, look in a statement of its own: the last two tasks of a campaign wait for each other here, and the
 -- second one sees the first one finished. Scans from the highest id down: the lowest ids end first, and their
 -- dead index entries are what an ascending scan would walk over.

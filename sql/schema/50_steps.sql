@@ -95,10 +95,12 @@ BEGIN
     SELECT * INTO stop FROM vibe._next_stop(task.pipeline_version_id, after_step, under_way <> '{}', vibe._wanted(task),
         under_way || array_remove(ARRAY[closed_branch], NULL) || task.cancelled_branches || ARRAY(SELECT r.branch FROM vibe.runs r WHERE r.task_id = task.id AND r.branch <> ''
                               AND r.outcome = 'done' AND NOT r.superseded));
-    INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
-    SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
-      FROM vibe.pipeline_steps s
-     WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ANY (stop.opened);
+    IF stop.opened <> '{}' THEN
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
+        SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
+          FROM vibe.pipeline_steps s
+         WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ANY (stop.opened);
+    END IF;
     IF stop.next_step IS NULL THEN
         DELETE FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
     ELSE

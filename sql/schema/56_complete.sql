@@ -17,7 +17,7 @@ $$;
 COMMENT ON FUNCTION vibe._check_result(numeric, text) IS 'Raises VB030 for a score outside 0 to 100 or a path that leaves the workspace.';
 
 -- Tables written: work, tasks, runs, campaigns, activities. Locks, in order: the task row (by the caller), at the
--- task's end the campaign row. record is the end of its process, where that is what completes it.
+-- task's end another open task of the campaign (tried), or else the campaign row. record is the end of its process, where that is what completes it.
 CREATE FUNCTION vibe._complete(
     task vibe.tasks, run vibe.runs, output jsonb, quality_score numeric, output_path text, summary text,
     record jsonb, at timestamptz
@@ -43,7 +43,7 @@ BEGIN
     PERFORM vibe._end_run(run.id, verdict, _complete.record, at);
     PERFORM vibe._notify('step_advanced', format('Step %s of task "%s" is done.', run.step, left(task.title, 200)),
         verdict.answer, task.project_id, task.campaign_id, task.id, run.id);
-    IF moved.task_completed THEN
+    IF moved.task_completed AND NOT vibe._leaves_the_end_to_another(run.campaign_id) THEN
         PERFORM vibe._finish_campaign(run.campaign_id, at);
     END IF;
     RETURN verdict.answer;
@@ -59,6 +59,7 @@ CREATE FUNCTION vibe.complete_step(
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -8,13 +8,14 @@
 -- Limits are exact. A campaign, agent or provider with a finite limit has a lock of its own that holds until the
 -- end of the transaction; its runs are counted in a new statement under that lock. It is tried and never waited
 -- for: a client that claims and then sleeps in its transaction keeps nobody but its own limit.
---
--- A spending ceiling is one more kind of limit: what its runs that have ended count, what those that go on have
--- reserved, and what the new ones reserve, is together never more than its amount (56_ceilings.sql).
 
 CREATE TYPE vibe._candidate AS (
     task_id bigint, branch text, campaign_id bigint, agent_name text, runner text, provider text, reserve_usd numeric);
 COMMENT ON TYPE vibe._candidate IS 'A ready step that may be claimed, the runner that would do it, and what its run would reserve (NULL: nothing).';
+
+CREATE TYPE vibe._able_agent AS (
+    agent_name text, runner text, provider text, free bigint, slots integer, run_budget_usd numeric);
+COMMENT ON TYPE vibe._able_agent IS 'An agent with room for free more runs, the runner, with so many slots, that would do them, and what one of them may cost where its campaign does not say.';
 
 CREATE FUNCTION vibe._try_lock_limit(name text)
     RETURNS boolean
@@ -52,37 +53,24 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'When a provider that takes no runs now takes some again by itself; NULL if it does now, or waits for a person.';
 
--- The candidates come from the heads of the queue, one index probe per distinct (campaign, agent) that has
--- anything ready: what waits behind a head, is paused, or belongs to an agent without room costs nothing.
--- The plan is the same whatever the arrays hold, and to make it anew would take longer than to carry it out.
-CREATE FUNCTION vibe._choose(
+-- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
+-- (only_agents) those that are worked elsewhere.
+CREATE FUNCTION vibe._able_agents(
     runners text[], free_slots integer[], providers text[], fallbacks text[], only_agents text[], max_runs integer,
-    ceilings vibe._ceiling[], at timestamptz
+    at timestamptz
 )
-    RETURNS vibe._candidate[]
+    RETURNS vibe._able_agent[]
     LANGUAGE plpgsql
+    STABLE
     SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
     has_run_budgets boolean := EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run');
 BEGIN
     RETURN ARRAY(
-        WITH RECURSIVE head AS (
-            (SELECT w.campaign_id, w.agent_name FROM vibe.work w
-              WHERE w.state = 'ready' ORDER BY w.campaign_id, w.agent_name LIMIT 1)
-            UNION ALL
-            SELECT following.campaign_id, following.agent_name
-              FROM head h
-             CROSS JOIN LATERAL (
-                SELECT w.campaign_id, w.agent_name FROM vibe.work w
-                 WHERE w.state = 'ready' AND (w.campaign_id, w.agent_name) > (h.campaign_id, h.agent_name)
-                 ORDER BY w.campaign_id, w.agent_name LIMIT 1) following
-        ), live AS MATERIALIZED (
-            SELECT r.campaign_id, r.agent_name, r.provider, count(*) AS n FROM vibe.runs r
-             WHERE r.ended_at IS NULL GROUP BY r.campaign_id, r.agent_name, r.provider
+        WITH live AS MATERIALIZED (
+            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
         ), runner AS MATERIALIZED (
             SELECT own.name AS asked, used.name, used.provider,
                    least(used.free, vibe._provider_room(p, (SELECT coalesce(sum(l.n), 0)::bigint FROM live l WHERE l.provider = used.provider), at)) AS free
@@ -91,54 +79,139 @@ BEGIN
               JOIN unnest(runners, providers, free_slots) used(name, provider, free)
                 ON used.name = CASE WHEN o.paused_until > at AND own.fallback IS NOT NULL THEN own.fallback ELSE own.name END
               LEFT JOIN vibe.providers p ON p.name = used.provider
-        ), agent AS MATERIALIZED (
-            SELECT a.name, r.name AS runner, r.provider, CASE WHEN has_run_budgets THEN vibe._run_budget(a.name) END AS run_budget_usd,
+        ), agent AS (
+            SELECT a.name, r.name AS runner, r.provider, r.free AS slots,
                    least(CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END,
-                         a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name)) AS free
+                         a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name))::bigint AS free
               FROM vibe.current_agents a
               LEFT JOIN runner r ON only_agents IS NULL AND r.asked = a.runner
              WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END
-        ), lane AS (
-            SELECT h.campaign_id, h.agent_name, a.runner, a.provider, load.n AS load, reserve.usd AS reserve_usd,
-                   c.task_budget_usd IS NOT NULL OR (h.campaign_id = 0 AND ceilings <> '{}') AS asks_task,
-                   least(a.free, c.max_parallel - load.n, max_runs, floor(purse.left_usd / reserve.usd)) AS free
-              FROM head h
-              JOIN agent a ON a.name = h.agent_name AND a.free > 0
-              LEFT JOIN vibe.campaigns c ON c.id = h.campaign_id
-             CROSS JOIN LATERAL (SELECT coalesce(sum(l.n), 0) AS n FROM live l WHERE l.campaign_id = h.campaign_id) load
+        )
+        SELECT (a.name, a.runner, a.provider, a.free, a.slots, CASE WHEN has_run_budgets THEN vibe._run_budget(a.name) END)::vibe._able_agent FROM agent a WHERE a.free > 0);
+END
+$$;
+COMMENT ON FUNCTION vibe._able_agents(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Agents with room for another run, the runner and the provider it would use, and how many runs at most.';
+
+-- What the ceilings leave to the runs of one agent for one campaign.
+CREATE FUNCTION vibe._purse(
+    campaign_id bigint, able vibe._able_agent, ceilings vibe._ceiling[],
+    OUT reserve_usd numeric, OUT runs bigint, OUT asks_task boolean
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    campaign vibe.campaigns;
+    is_there boolean;
+    left_usd numeric;
+BEGIN
+    SELECT * INTO campaign FROM vibe.campaigns c WHERE c.id = _purse.campaign_id;
+    SELECT count(*) > 0, min(k.amount_usd - k.spent_usd - k.reserved_usd) FILTER (WHERE k.name NOT LIKE E'daily\\_budget project %' OR _purse.campaign_id > 0)
+      INTO is_there, left_usd
+      FROM unnest(ceilings) k
+     WHERE k.name IN ('campaign_budget ' || _purse.campaign_id, 'daily_budget database', 'daily_budget project ' || campaign.project_id,
+                      'daily_budget agent ' || able.agent_name, 'daily_budget provider ' || able.provider)
+        OR (_purse.campaign_id = 0 AND k.name LIKE E'daily\\_budget project %');
+    reserve_usd := vibe._reserve(campaign.run_budget_usd, able.run_budget_usd, is_there, campaign.budget_usd, campaign.task_budget_usd);
+    runs := CASE WHEN left_usd IS NOT NULL THEN least(greatest(floor(left_usd / reserve_usd), 0), 1000000) END;
+    asks_task := campaign.task_budget_usd IS NOT NULL OR (_purse.campaign_id = 0 AND ceilings <> '{}');
+END
+$$;
+COMMENT ON FUNCTION vibe._purse(bigint, vibe._able_agent, vibe._ceiling[]) IS 'What a run of this agent for this campaign would reserve, for how many more of them the ceilings have room (NULL: any number), and whether each task is to be asked, too.';
+
+-- What waits for agents without room is never looked at. For every other one, and every priority that waits for it,
+-- the walk goes round its campaigns from the one after last_served, one index probe each, until it has met max_runs
+-- that have no run yet: those come before all others, and one step of each is enough. Over campaigns that are
+-- paused it leaps to the next one at work; one whose ceiling has no room is passed by and not counted.
+-- The planner cannot know how short the walk is: without jit = off it would compile for longer than that takes.
+CREATE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], max_runs integer, spare integer)
+    RETURNS vibe._candidate[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE load AS MATERIALIZED (
+            SELECT r.campaign_id, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.campaign_id
+        ), level AS (
+            SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
+                                   ORDER BY w.priority LIMIT 1) AS priority
+              FROM unnest(able) a
+            UNION ALL
+            SELECT l.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = l.agent_name
+                                     AND w.priority > l.priority ORDER BY w.priority LIMIT 1)
+              FROM level l WHERE l.priority IS NOT NULL
+        ), stop AS (
+            SELECT l.agent_name, l.priority, NULL::bigint AS campaign_id, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
+              FROM level l WHERE l.priority IS NOT NULL
+            UNION ALL
+            SELECT s.agent_name, s.priority, following.campaign_id,
+                   CASE WHEN c.is_open THEN following.campaign_id ELSE coalesce((
+                       SELECT c.id - 1 FROM vibe.campaigns c WHERE c.id > following.campaign_id AND c.status IN ('active', 'in_revision')
+                        ORDER BY c.id LIMIT 1), 9223372036854775807) END,
+                   following.wrapped, m.affords,
+                   s.idle + (m.affords AND following.campaign_id NOT IN (SELECT x.campaign_id FROM load x))::integer
+              FROM stop s
              CROSS JOIN LATERAL (
-                SELECT count(*) > 0 AS is_there, min(k.amount_usd - k.spent_usd - k.reserved_usd) FILTER (WHERE k.name NOT LIKE E'daily\\_budget project %' OR h.campaign_id > 0) AS left_usd
-                  FROM unnest(ceilings) k
-                 WHERE k.name IN ('campaign_budget ' || h.campaign_id, 'daily_budget database', 'daily_budget project ' || c.project_id,
-                                  'daily_budget agent ' || h.agent_name, 'daily_budget provider ' || a.provider)
-                    OR (h.campaign_id = 0 AND k.name LIKE E'daily\\_budget project %')) purse
-             CROSS JOIN LATERAL (SELECT vibe._reserve(c.run_budget_usd, a.run_budget_usd, purse.is_there, c.budget_usd, c.task_budget_usd) AS usd) reserve
-             WHERE h.campaign_id = 0 OR c.status IN ('active', 'in_revision')
+                (SELECT w.campaign_id, s.wrapped FROM vibe.work w
+                  WHERE w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
+                  ORDER BY w.campaign_id LIMIT 1)
+                UNION ALL
+                (SELECT w.campaign_id, true FROM vibe.work w
+                  WHERE NOT s.wrapped AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority
+                  ORDER BY w.campaign_id LIMIT 1)
+                LIMIT 1) following(campaign_id, wrapped)
+             CROSS JOIN LATERAL (
+                SELECT following.campaign_id = 0
+                    OR (SELECT c.status IN ('active', 'in_revision') FROM vibe.campaigns c WHERE c.id = following.campaign_id) AS is_open
+                OFFSET 0) c
+             CROSS JOIN LATERAL (
+                SELECT c.is_open AND (ceilings = '{}' OR coalesce((SELECT p.runs FROM unnest(able) a, vibe._purse(following.campaign_id, a, ceilings) p
+                                                                    WHERE a.agent_name = s.agent_name), 1) > 0) AS affords
+                OFFSET 0) m
+             WHERE s.idle < max_runs AND NOT (following.wrapped AND following.campaign_id > last_served)
+        ), lane AS (
+            SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
+                   max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
+                   least(a.free, (SELECT c.max_parallel FROM vibe.campaigns c WHERE c.id = s.campaign_id) - coalesce(x.n, 0), max_runs, p.runs) AS free
+              FROM stop s
+              JOIN unnest(able) a ON a.agent_name = s.agent_name
+              LEFT JOIN load x ON x.campaign_id = s.campaign_id
+             CROSS JOIN LATERAL vibe._purse(s.campaign_id, a, ceilings) p
+             WHERE s.is_open
         ), candidate AS (
-            SELECT l.campaign_id, l.agent_name, l.runner, l.provider, l.reserve_usd, first.*,
-                   l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY first.priority, first.since, first.task_id) AS turn
+            SELECT l.campaign_id, l.agent_name, l.priority, l.runner, l.provider, l.slots, l.reserve_usd, first.*,
+                   l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY l.priority, first.since, first.task_id) AS turn
               FROM lane l
              CROSS JOIN LATERAL (
-                SELECT w.task_id, w.branch, w.priority, w.since FROM vibe.work w
-                 WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
+                SELECT w.task_id, w.branch, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
                    AND NOT EXISTS (SELECT 1 FROM vibe.runs r
                                     WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
-                 ORDER BY w.priority, w.since, w.task_id
-                 LIMIT l.free) first
+                 ORDER BY w.since, w.task_id
+                 LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
              WHERE l.free > 0
         ), ranked AS (
-            SELECT c.*, row_number() OVER (ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id) AS place,
-                   row_number() OVER (PARTITION BY c.runner ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id) AS nth
-              FROM candidate c
+            SELECT c.*, row_number() OVER in_order AS place FROM candidate c
+            WINDOW in_order AS (ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id)
         )
         SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider, r.reserve_usd)::vibe._candidate
-          FROM ranked r
-         WHERE only_agents IS NOT NULL OR r.nth <= (SELECT f.free FROM unnest(runners, free_slots) f(name, free) WHERE f.name = r.runner)
-         ORDER BY r.place LIMIT max_runs);
+          FROM (SELECT r.*, row_number() OVER (PARTITION BY r.runner ORDER BY r.place) AS nth FROM ranked r) r
+         WHERE r.runner IS NULL OR r.nth <= r.slots
+         ORDER BY r.place LIMIT max_runs + spare);
 END
 $$;
-COMMENT ON FUNCTION vibe._choose(text[], integer[], text[], text[], text[], integer, vibe._ceiling[], timestamptz) IS 'Up to max_runs ready steps in the order in which they are to be claimed, for the free slots of runners or (only_agents) for agents that are worked elsewhere. Looks at limits without holding them.';
+COMMENT ON FUNCTION vibe._choose(vibe._able_agent[], vibe._ceiling[], integer, integer) IS 'Up to max_runs ready steps for agents with room, in the order in which they are to be claimed, and spare ones that follow, for a caller who may find some of them taken. Looks at limits without holding them.';
 
 -- Locks: the limits of the candidates (tried). A candidate whose limit another transaction is counting at this
 -- moment is left out.
@@ -265,8 +338,8 @@ END
 $$;
 COMMENT ON FUNCTION vibe._candidate_by_hand(vibe.work) IS 'One step as a candidate without a runner, with what its run would reserve.';
 
--- Tables written: none; locks the work rows that are still ready. What somebody else has locked is left out.
-CREATE FUNCTION vibe._take(chosen vibe._candidate[])
+-- Tables written: none; locks max_runs work rows that are still ready. What somebody else has locked is left out.
+CREATE FUNCTION vibe._take(chosen vibe._candidate[], max_runs integer)
     RETURNS TABLE (taken vibe.work, runner text, provider text, reserve_usd numeric)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -278,11 +351,11 @@ BEGIN
           FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
           JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
          WHERE w.state = 'ready' AND w.agent_name = c.agent_name
-         ORDER BY c.nth
+         ORDER BY c.nth LIMIT max_runs
            FOR UPDATE OF w SKIP LOCKED;
 END
 $$;
-COMMENT ON FUNCTION vibe._take(vibe._candidate[]) IS 'Locks the work rows of candidates, skipping those that are locked or not ready any more.';
+COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
 
 -- Tables written: runs, work, providers. The work row is locked by the caller.
 CREATE FUNCTION vibe._open_run(item vibe.work, runner text, provider text, reserve_usd numeric, token text, at timestamptz)

@@ -34,6 +34,7 @@ CREATE FUNCTION vibe._claim_runs(
     RETURNS TABLE (run_id bigint, runner text, run jsonb, more boolean)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -50,11 +51,11 @@ BEGIN
         RETURN;
     END IF;
     ceilings := vibe._ceilings_in_play(at);
-    chosen := vibe._choose(runners, free_slots, providers, fallbacks, NULL, max_runs, ceilings, at);
+    chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
     PERFORM vibe._note_crossings(ceilings, runners, providers, at);
     within := vibe._within_limits(chosen, at);
     more := cardinality(within) < cardinality(chosen);
-    FOR item IN SELECT * FROM vibe._take(within) LOOP
+    FOR item IN SELECT * FROM vibe._take(within, max_runs) LOOP
         token := vibe._new_token();
         new_run := vibe._open_run(item.taken, item.runner, item.provider, item.reserve_usd, token, at);
         run_id := new_run.id;
@@ -257,6 +258,7 @@ CREATE FUNCTION vibe._finish_run(run_id bigint, record text)
     RETURNS TABLE (accepted boolean, publish_path text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -91,16 +91,17 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH RECURSIVE head AS (
-        (SELECT w.campaign_id, w.agent_name FROM vibe.work w WHERE w.state = 'ready' ORDER BY w.campaign_id, w.agent_name LIMIT 1)
+        (SELECT w.agent_name, w.priority, w.campaign_id FROM vibe.work w WHERE w.state = 'ready'
+          ORDER BY w.agent_name, w.priority, w.campaign_id LIMIT 1)
         UNION ALL
-        SELECT following.campaign_id, following.agent_name
+        SELECT following.agent_name, following.priority, following.campaign_id
           FROM head h
          CROSS JOIN LATERAL (
-            SELECT w.campaign_id, w.agent_name FROM vibe.work w
-             WHERE w.state = 'ready' AND (w.campaign_id, w.agent_name) > (h.campaign_id, h.agent_name)
-             ORDER BY w.campaign_id, w.agent_name LIMIT 1) following
+            SELECT w.agent_name, w.priority, w.campaign_id FROM vibe.work w
+             WHERE w.state = 'ready' AND (w.agent_name, w.priority, w.campaign_id) > (h.agent_name, h.priority, h.campaign_id)
+             ORDER BY w.agent_name, w.priority, w.campaign_id LIMIT 1) following
     ), lane AS (
-        SELECT h.campaign_id, h.agent_name,
+        SELECT h.campaign_id, h.agent_name, h.priority,
                (SELECT count(*) FROM vibe.runs r WHERE r.ended_at IS NULL AND r.campaign_id = h.campaign_id) AS load
           FROM head h
           JOIN vibe.current_agents a ON a.name = h.agent_name AND a.paused_at IS NULL
@@ -116,7 +117,7 @@ BEGIN
             SELECT w.task_id, w.branch, w.step, w.agent_name, t.title, t.priority, w.priority AS rank, w.since, t.pipeline_version_id
               FROM vibe.work w
               JOIN vibe.tasks t ON t.id = w.task_id
-             WHERE w.state = 'ready' AND w.campaign_id = l.campaign_id AND w.agent_name = l.agent_name
+             WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
                AND (list_ready_tasks.project_id IS NULL OR t.project_id = list_ready_tasks.project_id)
                AND NOT EXISTS (SELECT 1 FROM vibe.runs r
                                 WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)

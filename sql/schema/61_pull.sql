@@ -9,14 +9,17 @@ CREATE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
     unknown text;
+    able vibe._able_agent[];
     ceilings vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
+    spare integer;
     item record;
     run vibe.runs;
 BEGIN
@@ -31,11 +34,17 @@ BEGIN
     IF vibe._is_draining() THEN
         RETURN;
     END IF;
+    able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
     ceilings := vibe._ceilings_in_play(at);
-    chosen := vibe._choose('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, ceilings, at);
+    -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
+    -- locked. Not at once, as the limits of what is only looked at are held, too.
+    FOREACH spare IN ARRAY '{0,8,64,512}'::integer[] LOOP
+        chosen := vibe._choose(able, ceilings, claim_runs.max_runs, spare);
+        within := vibe._within_limits(chosen, at);
+        EXIT WHEN (SELECT count(*) FROM vibe._take(within, claim_runs.max_runs)) >= least(claim_runs.max_runs, cardinality(within));
+    END LOOP;
     PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
-    within := vibe._within_limits(chosen, at);
-    FOR item IN SELECT * FROM vibe._take(within) LOOP
+    FOR item IN SELECT * FROM vibe._take(within, claim_runs.max_runs) LOOP
         lock_token := vibe._new_token();
         run := vibe._open_run(item.taken, NULL, NULL, item.reserve_usd, lock_token, at);
         run_id := run.id;
@@ -61,6 +70,7 @@ CREATE FUNCTION vibe.complete_steps(results jsonb)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE

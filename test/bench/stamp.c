@@ -1,15 +1,19 @@
 /*
  * stamp.c
- *		The agent of the hand-over benchmark, and its baseline.
+ *		The agents of the benches, and their baselines.
  *
  *		stamp FILE				appends "first-instruction last-instruction" in nanoseconds,
  *								with a moment between them, as an agent that works has
+ *		stamp stay FILE			appends "first-instruction pid" and stays until it is killed
+ *		stamp kill PID			kills it and says when, in nanoseconds
  *		stamp baseline N DIR	the median of N times (two bare spawns, one fdatasync), in nanoseconds
+ *		stamp spawn N PARALLEL	/bin/true N times, so many at a time: runs per second
  *
  * A compiled program, because an interpreter's start would be measured with it.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,14 +44,55 @@ compare(const void *a, const void *b)
 }
 
 static void
-spawn_and_wait(void)
+spawn(void)
 {
 	char	   *argv[] = {"/bin/true", NULL};
 	char	   *envp[] = {NULL};
 	pid_t		pid;
 
-	if (posix_spawn(&pid, argv[0], NULL, NULL, argv, envp) == 0)
-		waitpid(pid, NULL, 0);
+	if (posix_spawn(&pid, argv[0], NULL, NULL, argv, envp) != 0)
+		exit(71);
+}
+
+static void
+spawn_and_wait(void)
+{
+	spawn();
+	wait(NULL);
+}
+
+static int
+spawn_many(int runs, int parallel)
+{
+	int64_t		begin = now();
+
+	for (int i = 0; i < runs; i++)
+	{
+		if (i >= parallel)
+			wait(NULL);
+		spawn();
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%.1f\n", runs * 1e9 / (now() - begin));
+	return 0;
+}
+
+static int
+append(const char *file, int64_t first, int64_t second)
+{
+	char		line[64];
+	int			fd = open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	snprintf(line, sizeof(line), "%" PRId64 " %" PRId64 "\n", first, second);
+	return fd < 0 ? 64 : write(fd, line, strlen(line)) < 0 ? 70 : 0;
+}
+
+static int
+kill_now(pid_t pid)
+{
+	printf("%" PRId64 "\n", now());
+	return kill(pid, SIGKILL) != 0;
 }
 
 static int
@@ -82,16 +127,22 @@ int
 main(int argc, char **argv)
 {
 	int64_t		begin = now();
-	char		line[64];
-	int			fd;
+	const char *verb = argc > 1 ? argv[1] : "";
 
-	if (argc == 4 && strcmp(argv[1], "baseline") == 0)
+	if (argc == 4 && strcmp(verb, "baseline") == 0)
 		return baseline(atoi(argv[2]), argv[3]);
-	if (argc != 2 || (fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND, 0600)) < 0)
+	if (argc == 4 && strcmp(verb, "spawn") == 0)
+		return spawn_many(atoi(argv[2]), atoi(argv[3]));
+	if (argc == 3 && strcmp(verb, "kill") == 0)
+		return kill_now(atoi(argv[2]));
+	if (argc == 3 && strcmp(verb, "stay") == 0)
+	{
+		if (append(argv[2], begin, getpid()) == 0)
+			pause();
+		return 70;
+	}
+	if (argc != 2)
 		return 64;
 	nanosleep(&(struct timespec) {.tv_nsec = WORK_NS}, NULL);
-	snprintf(line, sizeof(line), "%" PRId64 " %" PRId64 "\n", begin, now());
-	if (write(fd, line, strlen(line)) < 0)
-		return 70;
-	return 0;
+	return append(argv[1], begin, now());
 }
