@@ -107,6 +107,21 @@ lock_alive(char **problem)
 	return false;
 }
 
+/*
+ * Say where the directory of this database is, whether it is there or not.
+ * This is all that a session needs which only looks at files of runs.
+ */
+bool
+vibe_run_directory_locate(Oid database)
+{
+	/* leave room for the names below it */
+	if (vibe_run_directory == NULL || strlen(vibe_run_directory) > MAXPGPATH - 256)
+		return false;
+	snprintf(base, sizeof(base), "%s/" UINT64_FORMAT "-%u", vibe_run_directory,
+			 GetSystemIdentifier(), database);
+	return true;
+}
+
 /* Make, check and lock the directory of this database. */
 bool
 vibe_run_directory_open(Oid database, char **problem)
@@ -122,14 +137,11 @@ vibe_run_directory_open(Oid database, char **problem)
 		*problem = psprintf("run directory \"%s\" %s", vibe_run_directory, reason);
 		return false;
 	}
-	/* leave room for the names below it */
-	if (strlen(vibe_run_directory) > MAXPGPATH - 256)
+	if (!vibe_run_directory_locate(database))
 	{
 		*problem = pstrdup("the path of the run directory is too long");
 		return false;
 	}
-	snprintf(base, sizeof(base), "%s/" UINT64_FORMAT "-%u", vibe_run_directory,
-			 GetSystemIdentifier(), database);
 	snprintf(alive_path, sizeof(alive_path), "%.*s/alive", (int) sizeof(alive_path) - 16, base);
 	if (!make_directory(base))
 	{
@@ -239,6 +251,35 @@ vibe_run_workspace(const char *owner, const char *branch)
 	else
 		append_name(&path, branch);
 	return path.data;
+}
+
+/*
+ * Open the directory of a run, where it works or where it was put away; -1 if
+ * there is none.  No link is followed below the directory of the database.
+ */
+int
+vibe_run_open(int64 run_id)
+{
+	const int	flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	static const char *const places[] = {"runs", "done"};
+	char		name[32];
+	int			top = open(base, flags);
+	int			fd = -1;
+
+	snprintf(name, sizeof(name), INT64_FORMAT, run_id);
+	/* it moves from the first to the second, and never back */
+	for (int i = 0; top >= 0 && fd < 0 && i < lengthof(places); i++)
+	{
+		int			place = openat(top, places[i], flags);
+
+		if (place < 0)
+			continue;
+		fd = openat(place, name, flags);
+		close(place);
+	}
+	if (top >= 0)
+		close(top);
+	return fd;
 }
 
 bool

@@ -12,6 +12,7 @@ typedef enum VibeArbitration
 	RUN_UNDECIDED				/* errno says why; try again later */
 } VibeArbitration;
 
+extern bool vibe_run_directory_locate(Oid database);
 extern bool vibe_run_directory_open(Oid database, char **problem);
 extern void vibe_run_directory_close(void);
 extern bool vibe_run_directory_is_open(void);
@@ -20,6 +21,7 @@ extern bool vibe_run_directory_mark_of(Oid extension);
 extern const char *vibe_run_directory_alive(void);
 extern char *vibe_run_path(int64 run_id, const char *file);
 extern char *vibe_run_workspace(const char *owner, const char *branch);
+extern int	vibe_run_open(int64 run_id);
 extern bool vibe_run_exists(int64 run_id);
 extern bool vibe_run_prepare(int64 run_id);
 extern bool vibe_run_make_workspace(const char *path);
