@@ -63,7 +63,7 @@ GRANT EXECUTE ON FUNCTION vibe.claim_runs TO vibe_operator;
 GRANT EXECUTE ON FUNCTION vibe.complete_steps TO vibe_operator, vibe_agent;
 
 -- Looking into runs
-GRANT EXECUTE ON FUNCTION vibe.run_log TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.run_log, vibe.explain_run TO vibe_operator;
 
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;
