@@ -49,13 +49,16 @@ sub processes_of
 }
 
 # Shims have an environment of nothing; their command line names the directory.
+# So does that of an agent for the moment before it becomes its program.
 sub shims_of
 {
 	my ($node) = @_;
 	my $below = $node->basedir . '/run/';
-
-	return grep { slurp_quietly("/proc/$_/cmdline") =~ /vibe_shim\0run\0\Q$below\E/ }
+	my %found = map { $_ => 1 }
+	  grep { slurp_quietly("/proc/$_/cmdline") =~ /vibe_shim\0run\0\Q$below\E/ }
 	  map { m{(\d+)} } glob '/proc/[0-9]*/cmdline';
+
+	return grep { !$found{ parent_of($_) } } keys %found;
 }
 
 sub parent_of
