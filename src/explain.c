@@ -30,7 +30,7 @@
 
 #define EXPLAIN_COLUMNS 4
 
-static Datum text_or_null(const char *text, bool *isnull);
+static Datum utf8_datum(const char *text, bool *isnull);
 static char *own_workspace(VibeRunner *runner, const char *workspace);
 static Datum passed_variables(VibeRunner *runner);
 
@@ -38,10 +38,10 @@ PG_FUNCTION_INFO_V1(vibe_explain_launch);
 
 /* UTF-8 as text of the database. */
 static Datum
-text_or_null(const char *text, bool *isnull)
+utf8_datum(const char *text, bool *isnull)
 {
 	*isnull = text == NULL;
-	return *isnull ? (Datum) 0 : CStringGetTextDatum(pg_any_to_server(text, strlen(text), PG_UTF8));
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(pg_any_to_server(text, strlen(text), PG_UTF8));
 }
 
 /*
@@ -114,11 +114,11 @@ vibe_explain_launch(PG_FUNCTION_ARGS)
 	}
 	if (workspace != NULL)
 		workspace = own_workspace(runner, workspace);
-	values[0] = text_or_null(record, &nulls[0]);
-	values[1] = text_or_null(workspace, &nulls[1]);
+	values[0] = utf8_datum(record, &nulls[0]);
+	values[1] = utf8_datum(workspace, &nulls[1]);
 	nulls[2] = runner == NULL;
 	if (runner != NULL)
 		values[2] = passed_variables(runner);
-	values[3] = text_or_null(problem, &nulls[3]);
+	values[3] = utf8_datum(problem, &nulls[3]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns), values, nulls)));
 }

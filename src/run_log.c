@@ -35,6 +35,7 @@
 
 #define KEPT_SEGMENTS 3			/* besides the head */
 #define MAX_ENTRIES 1000		/* of a run's directory; a run has about ten */
+#define MAX_SEGMENT (INT64CONST(1) << 30)
 #define MAX_LOOKS 3				/* while files are dropped under our eyes */
 #define MAX_RECORD_SIZE (4 * 1024 * 1024)
 #define CLOCK_SLACK_S 1
@@ -64,7 +65,7 @@ static ssize_t read_segment(RunLog *log, int64 at, char *bytes, size_t max);
 static ssize_t read_range(RunLog *log, int64 from, int64 to, char *bytes);
 static int	starts_inside(const char *bytes, int length);
 static int	ends_inside(const char *bytes, int length);
-static text *make_text(char *bytes, int length);
+static Datum make_text(char *bytes, int length);
 static int64 dropped_by_record(RunLog *log);
 static ssize_t read_part(RunLog *log, int64 wanted, int max, char *bytes, int64 *from);
 static void fill_columns(RunLog *log, int64 wanted, int max, Datum *values, bool *nulls);
@@ -156,7 +157,9 @@ measure(RunLog *log)
 	end = file_size(log->fd, psprintf("%s.%d", log->stream, log->last));
 	if (head < 0 || end < 0)
 		return false;
-	log->segment_size = Max(head, 1);
+	/* no limit is larger; what is, an agent made, and sums of it must not overflow */
+	end = Min(end, MAX_SEGMENT);
+	log->segment_size = Min(Max(head, 1), MAX_SEGMENT);
 	log->total = log->last * log->segment_size + end;
 	first_kept = Max(1, log->last - KEPT_SEGMENTS + 1);
 	log->head_end = log->last == 0 ? log->total : log->segment_size;
@@ -242,7 +245,7 @@ ends_inside(const char *bytes, int length)
  * into the run's directory can have put it there) or has no equivalent in the
  * database's encoding becomes a question mark.
  */
-static text *
+static Datum
 make_text(char *bytes, int length)
 {
 	Oid			conversion = InvalidOid;
@@ -260,7 +263,7 @@ make_text(char *bytes, int length)
 	if (encoding != PG_UTF8 && encoding != PG_SQL_ASCII)
 		conversion = FindDefaultConversionProc(PG_UTF8, encoding);
 	if (!OidIsValid(conversion))
-		return cstring_to_text_with_len(bytes, length);
+		return PointerGetDatum(cstring_to_text_with_len(bytes, length));
 
 	out = palloc((Size) length * MAX_CONVERSION_GROWTH + CONVERSION_ROOM);
 	for (done = 0; done < length;)
@@ -275,7 +278,7 @@ make_text(char *bytes, int length)
 			out[filled++] = '?';
 		done += character;
 	}
-	return cstring_to_text_with_len((char *) out, filled);
+	return PointerGetDatum(cstring_to_text_with_len((char *) out, filled));
 }
 
 /* What a disk that was full did not take is known to the exit record only. */
@@ -344,7 +347,7 @@ fill_columns(RunLog *log, int64 wanted, int max, Datum *values, bool *nulls)
 	int			skip = starts_inside(bytes, (int) got);
 	int			rest = ends_inside(bytes + skip, (int) got - skip);
 
-	values[0] = PointerGetDatum(make_text(bytes + skip, (int) got - skip - rest));
+	values[0] = make_text(bytes + skip, (int) got - skip - rest);
 	values[1] = Int64GetDatum(from + skip);
 	values[2] = Int64GetDatum(next == log->head_end && next < log->tail_begin ? next : next - rest);
 	values[3] = Int64GetDatum(log->total);

@@ -40,6 +40,7 @@ static bool fill_word(const char *word, const char *run, size_t length,
 					  char *value, size_t size, VibePeek *peek, char **problem);
 static void json_words(StringInfo out, const char *key, List *words);
 static Datum text_datum(const char *text);
+static bool changes_user(const char *program);
 static int	program_is(VibeRunner *runner, bool executable);
 
 PG_FUNCTION_INFO_V1(vibe_runners);
@@ -207,15 +208,31 @@ text_datum(const char *text)
 	return CStringGetTextDatum(pg_any_to_server(text, strlen(text), PG_UTF8));
 }
 
+/* Is this one of the programs that run another as a user? */
+static bool
+changes_user(const char *program)
+{
+	static const char *const names[] = {"sudo", "runuser", "doas"};
+	const char *slash = strrchr(program, '/');
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(slash != NULL ? slash + 1 : program, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The operating system user its agents run as: the one that the prefix names
- * after -u or --user, without a prefix the server's own; NULL if a prefix names
- * none.
+ * after sudo's -u or --user, without a prefix the server's own; NULL if a prefix
+ * names none.
  */
 const char *
 vibe_runner_user(VibeRunner *runner)
 {
 	struct passwd *own = runner->prefix == NIL ? getpwuid(geteuid()) : NULL;
+	bool		changes = false;
 	ListCell   *cell;
 
 	if (runner->prefix == NIL)
@@ -225,6 +242,9 @@ vibe_runner_user(VibeRunner *runner)
 		const char *word = lfirst(cell);
 		ListCell   *after = lnext(runner->prefix, cell);
 
+		changes = changes || changes_user(word);
+		if (!changes)
+			continue;
 		if (strcmp(word, "-u") == 0 || strcmp(word, "--user") == 0)
 			return after != NULL ? lfirst(after) : NULL;
 		if (strncmp(word, "--user=", 7) == 0)

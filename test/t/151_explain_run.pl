@@ -27,7 +27,7 @@ limits     = idle=77 grace=2
 [other]
 kind    = plain
 program = $base/agents/other
-prefix  = /usr/bin/env -u PAGER
+prefix  = /usr/bin/env -u PAGER $base/agents/sudo -n -u nosuchuser --
 EOR
 append_to_file("$base/etc/key", "sesame-open\n");
 chmod 0600, "$base/etc/key";
@@ -79,7 +79,7 @@ is($node->safe_psql('vo', "SELECT found, executable, os_user = '" . getpwuid($>)
 	't|t|t|t', 'and one that is there');
 my $lost = create_work($node, 'missing', 1, 'other');
 my $task = $node->safe_psql('vo', "SELECT id FROM vibe.tasks WHERE campaign_id = $lost");
-like($node->safe_psql('vo', "SELECT problem FROM vibe.explain_run($task)"), qr/is not a file that is there; there is no user "PAGER"/, 'and so does explain_run()');
+like($node->safe_psql('vo', "SELECT problem FROM vibe.explain_run($task)"), qr/is not a file that is there; there is no user "nosuchuser"/, 'and so does explain_run()');
 unlink "$base/etc/runners.conf";
 like($node->safe_psql('vo', "SELECT problem, prompt FROM vibe.explain_run($task)"), qr/runner file.*You are/s, 'no runner file: the prompt is shown');
 my ($status, $out, $err) = $node->psql('vo', "SET ROLE vibe_viewer; SELECT * FROM vibe.explain_run($task)");
