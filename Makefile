@@ -20,6 +20,7 @@ REGRESS_OPTS   = --inputdir=test
 ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS      = 1
 PROVE_TESTS    = $(sort $(wildcard test/t/*.pl))
+CHAOS_TESTS    = $(sort $(wildcard test/chaos/*.pl))
 
 # no bitcode: the worker's hot path is in SPI, not in our C
 override with_llvm = no
@@ -68,8 +69,8 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test test-clients pgtap fuzz lint format format-check \
-	bench bench-quick demo demo-shell setup-server reference ack checkver freeze dist
+.PHONY: all install install-shim uninstall uninstall-shim help test test-clients test-runner pgtap fuzz chaos lint \
+	format format-check bench bench-quick demo demo-shell setup-server install-agent-user reference ack checkver freeze dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program
@@ -79,7 +80,7 @@ installcheck: ## pg_regress, isolation and TAP tests against what is installed a
 clean: ## remove what a build or a test run has made
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | sort | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | sort | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 	@test/run $(SUITES)
@@ -119,6 +120,15 @@ demo-shell: ## psql in the demo's cluster, afterwards
 
 setup-server: ## write the settings and the runner file of a real server (root)
 	@scripts/setup-server
+
+install-agent-user: ## make the user that agents run as, and its sudo rule (root)
+	@scripts/install-agent-user
+
+test-runner: ## check a runner of your own: RUNNER=name (RUNNER_FILE=...)
+	@scripts/test-runner $(RUNNER)
+
+chaos: ## the long tests by violence; sizes in test/chaos/*.pl (CHAOS_TESTS picks)
+	@PROVE_TESTS="$(CHAOS_TESTS)" PROVE_FLAGS=--verbose test/run tap
 
 reference: ## print README's SQL reference from the comments on the objects
 	@scripts/reference

@@ -76,3 +76,29 @@ end_agents_below() {
         fi
     done
 }
+
+# Puts standard input into a file, unless somebody has edited that file.
+# usage: write_file MODE OWNER FILE
+write_file() {
+    mkdir -p "$(dirname "$3")"
+    new=$(mktemp "$3.XXXXXX")
+    cat >"$new"
+    chown "$2" "$new"
+    chmod "$1" "$new"
+    if [ ! -e "$3" ]; then
+        mv "$new" "$3"
+        say "wrote $3"
+    elif cmp -s "$new" "$3"; then
+        rm "$new"
+        say "$3 is up to date"
+    else
+        mv "$new" "$3.new"
+        say "left $3 alone, since it differs; compare it with $3.new"
+    fi
+}
+
+# A name that can stand in a sudo rule and in a command.
+# usage: check_user_name VARIABLE NAME
+check_user_name() {
+    case $2 in "" | [!a-z_]* | *[!a-z0-9_-]*) die "$1: \"$2\" is not a plain user name" ;; esac
+}

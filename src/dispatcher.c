@@ -31,6 +31,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "run_directory.h"
+#include "run_prune.h"
 #include "run_table.h"
 #include "shim_process.h"
 #include "shmem.h"
@@ -49,6 +50,8 @@
 
 #define ERROR_PAUSE_MS 1000
 #define PRUNE_PAUSE_MS 100
+#define TIDY_PAUSE_MS 1000
+#define SWEEPS_PER_TIDYING 10
 
 /* what holds for the life of the process, and what the last look found */
 typedef struct Dispatcher
@@ -64,6 +67,7 @@ typedef struct Dispatcher
 	int64		poll_at;		/* next look at everything, without a reason */
 	int64		sweep_at;
 	int64		prune_at;
+	int64		tidy_at;		/* next look for files of what is gone */
 	int64		due_at;			/* next back-off that ends */
 	int64		retry_at;		/* next try of a verb that failed */
 	bool		look_now;		/* there is a reason to look */
@@ -205,6 +209,7 @@ reload(void)
 	self.look_now = true;
 	self.look_home = true;
 	self.sweep_at = Min(self.sweep_at, vibe_monotonic_ms() + (int64) vibe_sweep_interval * 1000);
+	self.tidy_at = self.sweep_at;
 }
 
 /* ----- the turn ----- */
@@ -249,6 +254,9 @@ take_turn(void)
 			self.sweep_at = now + (int64) vibe_sweep_interval * 1000;
 			self.prune_at = now;
 		}
+		if (now >= self.tidy_at)
+			self.tidy_at = now + (vibe_prune_unneeded() ? TIDY_PAUSE_MS :
+								  (int64) vibe_sweep_interval * 1000 * SWEEPS_PER_TIDYING);
 		(void) vibe_work_next_due(&self.due_at);
 		if (self.completed && vibe_notify == VIBE_NOTIFY_WORKER)
 			(void) vibe_work_notify();
@@ -299,7 +307,7 @@ next_deadline(void)
 	int64		deadline = Min(Min(self.poll_at, vibe_home_look_again_at()), self.retry_at);
 
 	if (self.usable)
-		deadline = Min(deadline, Min(self.due_at, self.sweep_at));
+		deadline = Min(deadline, Min(self.due_at, Min(self.sweep_at, self.tidy_at)));
 	return Min(deadline, vibe_finish_deadline(self.usable));
 }
 
@@ -316,7 +324,7 @@ wait_for_something(void)
 	processes = vibe_supervise_keep_time();
 	now = vibe_monotonic_ms();
 	if (vibe_run_directory_is_open() && now >= self.prune_at)
-		self.prune_at = vibe_run_prune(vibe_run_file_retention) ? now + PRUNE_PAUSE_MS : VIBE_NEVER;
+		self.prune_at = vibe_prune() ? now + PRUNE_PAUSE_MS : VIBE_NEVER;
 	if (vibe_verb_take_activity())
 		(void) pgstat_report_stat(true);
 

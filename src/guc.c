@@ -38,6 +38,8 @@ int			vibe_orphan_grace = 120;
 int			vibe_poll_interval = 10;
 int			vibe_sweep_interval = 60;
 int			vibe_run_file_retention = 7 * SECONDS_PER_DAY_INT;
+int			vibe_run_files_max = 10 * 1024;
+int			vibe_workspace_retention = 30 * SECONDS_PER_DAY_INT;
 bool		vibe_fake_now_set = false;
 TimestampTz vibe_fake_now = 0;
 
@@ -162,6 +164,17 @@ define_worker_settings(void)
 							"Zero removes them at once.",
 							&vibe_run_file_retention,
 							7 * SECONDS_PER_DAY_INT, 0, 365 * SECONDS_PER_DAY_INT,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("vibe_orchestrator.run_files_max",
+							"Disk space that the files of settled runs may take; the oldest go first.",
+							"Zero is no limit.",
+							&vibe_run_files_max, 10 * 1024, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("vibe_orchestrator.workspace_retention",
+							"How long the workspace of a task is kept after the task's end.",
+							"Zero removes it at once.",
+							&vibe_workspace_retention,
+							30 * SECONDS_PER_DAY_INT, 0, 3650 * SECONDS_PER_DAY_INT,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
 

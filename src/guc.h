@@ -33,6 +33,8 @@ extern int	vibe_orphan_grace;
 extern int	vibe_poll_interval;
 extern int	vibe_sweep_interval;
 extern int	vibe_run_file_retention;
+extern int	vibe_run_files_max;
+extern int	vibe_workspace_retention;
 extern bool vibe_fake_now_set;
 extern TimestampTz vibe_fake_now;
 

@@ -183,7 +183,8 @@ change_extension(Oid extension)
 			return false;
 		}
 	}
-	if (!vibe_run_directory_mark_of(extension))
+	/* the mark's age tells how long the extension has been this one */
+	if (!vibe_run_directory_is_of(extension) && !vibe_run_directory_mark_of(extension))
 	{
 		block(ERRCODE_IO_ERROR, "the run directory cannot be written");
 		return false;

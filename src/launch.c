@@ -36,9 +36,7 @@
 #define MAX_NAME_LENGTH 256
 
 static bool count_slots(VibeRunnerSet *set, int total, VibeSlots *slots);
-static bool find_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
-static char *launch_record(const char *run, VibeRunner *runner, List *argv,
-						   const char *own, const char *main);
+static bool name_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
 static bool start_one(VibeRun *run, VibeRunner *runner, char **problem);
 
 /*
@@ -107,7 +105,7 @@ vibe_launch_claim(VibeRunnerSet *set)
 
 /* Where the run works, and where its task's main line does. */
 static bool
-find_workspaces(const char *run, size_t length, char **own, char **main, char **problem)
+name_workspaces(const char *run, size_t length, char **own, char **main, char **problem)
 {
 	char		owner[MAX_NAME_LENGTH];
 	char		branch[MAX_NAME_LENGTH] = "";
@@ -127,17 +125,26 @@ find_workspaces(const char *run, size_t length, char **own, char **main, char **
 	}
 	*own = vibe_run_workspace(owner, branch);
 	*main = vibe_run_workspace(owner, "");
-	if (vibe_run_make_workspace(*own))
-		return true;
-	*problem = psprintf("could not create workspace \"%s\": %s", *own, strerror(errno));
-	return false;
+	return true;
 }
 
-static char *
-launch_record(const char *run, VibeRunner *runner, List *argv, const char *own, const char *main)
+/*
+ * What a shim is told about a run, as JSON; NULL with a problem if it could not
+ * be started.  Makes nothing: explain_run() shows the same record.
+ */
+char *
+vibe_launch_record(VibeRunner *runner, const char *run, char **workspace, char **problem)
 {
 	StringInfoData record;
+	size_t		length = strlen(run);
+	List	   *argv;
+	char	   *own;
+	char	   *main;
 
+	if (!vibe_runner_fill_argv(runner, run, length, &argv, problem) ||
+		!name_workspaces(run, length, &own, &main, problem))
+		return NULL;
+	*workspace = own;
 	initStringInfo(&record);
 	appendStringInfo(&record, "{\"protocol\":1,\"run\":%s,\"runner\":", run);
 	vibe_runner_to_json(&record, runner, argv);
@@ -155,10 +162,7 @@ launch_record(const char *run, VibeRunner *runner, List *argv, const char *own, 
 static bool
 start_one(VibeRun *run, VibeRunner *runner, char **problem)
 {
-	size_t		length = strlen(run->run);
-	List	   *argv;
-	char	   *own;
-	char	   *main;
+	char	   *workspace;
 	char	   *record;
 	VibeProcess process;
 	int			rc;
@@ -169,10 +173,14 @@ start_one(VibeRun *run, VibeRunner *runner, char **problem)
 							runner == NULL ? "it is no longer in the runner file" : runner->problem);
 		return false;
 	}
-	if (!vibe_runner_fill_argv(runner, run->run, length, &argv, problem) ||
-		!find_workspaces(run->run, length, &own, &main, problem))
+	record = vibe_launch_record(runner, run->run, &workspace, problem);
+	if (record == NULL)
 		return false;
-	record = launch_record(run->run, runner, argv, own, main);
+	if (!vibe_run_make_workspace(workspace))
+	{
+		*problem = psprintf("could not create workspace \"%s\": %s", workspace, strerror(errno));
+		return false;
+	}
 	if (!vibe_run_prepare(run->run_id) ||
 		!vibe_run_write(run->run_id, "launch", record, strlen(record)))
 	{

@@ -32,10 +32,6 @@
 #include "guc.h"
 #include "run_directory.h"
 
-#define MAX_PRUNE_DEPTH 8
-#define PRUNE_LOOKS_PER_CALL 500
-#define PRUNE_REMOVALS_PER_CALL 50
-
 static char base[MAXPGPATH] = "";
 static char alive_path[MAXPGPATH] = "";
 static int	alive_fd = -1;
@@ -46,7 +42,6 @@ static bool lock_alive(char **problem);
 static bool write_file(const char *path, const char *data, size_t length);
 static char *read_file(const char *path, size_t max, size_t *length);
 static void append_name(StringInfo path, const char *name);
-static bool remove_tree(int parent, const char *name, int depth);
 
 /* ----- the directory as a whole ----- */
 
@@ -107,11 +102,26 @@ lock_alive(char **problem)
 	return false;
 }
 
+/*
+ * Say where the directory of this database is, whether it is there or not.
+ * This is all that a session needs which only looks at files of runs.
+ */
+bool
+vibe_run_directory_locate(Oid database)
+{
+	/* leave room for the names below it */
+	if (vibe_run_directory == NULL || strlen(vibe_run_directory) > MAXPGPATH - 256)
+		return false;
+	snprintf(base, sizeof(base), "%s/" UINT64_FORMAT "-%u", vibe_run_directory,
+			 GetSystemIdentifier(), database);
+	return true;
+}
+
 /* Make, check and lock the directory of this database. */
 bool
 vibe_run_directory_open(Oid database, char **problem)
 {
-	static const char *const below[] = {"runs", "done", "workspaces"};
+	static const char *const below[] = {"runs", "done", "workspaces", "trash"};
 	char	   *reason;
 
 	if (alive_fd >= 0)
@@ -122,14 +132,11 @@ vibe_run_directory_open(Oid database, char **problem)
 		*problem = psprintf("run directory \"%s\" %s", vibe_run_directory, reason);
 		return false;
 	}
-	/* leave room for the names below it */
-	if (strlen(vibe_run_directory) > MAXPGPATH - 256)
+	if (!vibe_run_directory_locate(database))
 	{
 		*problem = pstrdup("the path of the run directory is too long");
 		return false;
 	}
-	snprintf(base, sizeof(base), "%s/" UINT64_FORMAT "-%u", vibe_run_directory,
-			 GetSystemIdentifier(), database);
 	snprintf(alive_path, sizeof(alive_path), "%.*s/alive", (int) sizeof(alive_path) - 16, base);
 	if (!make_directory(base))
 	{
@@ -162,6 +169,24 @@ bool
 vibe_run_directory_is_open(void)
 {
 	return alive_fd >= 0;
+}
+
+/* The path of one of the directories below it; palloc'd. */
+char *
+vibe_run_directory_place(const char *place)
+{
+	return psprintf("%s/%s", base, place);
+}
+
+/* For how many seconds the directory has belonged to this extension; 0 if that is not known. */
+int64
+vibe_run_directory_age(void)
+{
+	struct stat st;
+
+	if (stat(psprintf("%s/extension", base), &st) != 0)
+		return 0;
+	return Max((int64) (time(NULL) - st.st_mtime), 0);
 }
 
 const char *
@@ -239,6 +264,35 @@ vibe_run_workspace(const char *owner, const char *branch)
 	else
 		append_name(&path, branch);
 	return path.data;
+}
+
+/*
+ * Open the directory of a run, where it works or where it was put away; -1 if
+ * there is none.  No link is followed below the directory of the database.
+ */
+int
+vibe_run_open(int64 run_id)
+{
+	const int	flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	static const char *const places[] = {"runs", "done"};
+	char		name[32];
+	int			top = open(base, flags);
+	int			fd = -1;
+
+	snprintf(name, sizeof(name), INT64_FORMAT, run_id);
+	/* it moves from the first to the second, and never back */
+	for (int i = 0; top >= 0 && fd < 0 && i < lengthof(places); i++)
+	{
+		int			place = openat(top, places[i], flags);
+
+		if (place < 0)
+			continue;
+		fd = openat(place, name, flags);
+		close(place);
+	}
+	if (top >= 0)
+		close(top);
+	return fd;
 }
 
 bool
@@ -391,7 +445,7 @@ vibe_run_put_away(int64 run_id, bool keep)
 	if (utimensat(AT_FDCWD, from, NULL, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 		return true;
 	if (!keep)
-		return remove_tree(AT_FDCWD, from, 0);
+		return vibe_run_throw_away("runs", psprintf(INT64_FORMAT, run_id));
 	if (rename(from, to) == 0)
 		return true;
 	if (errno != ENOTEMPTY && errno != EEXIST)
@@ -399,6 +453,22 @@ vibe_run_put_away(int64 run_id, bool keep)
 	clock_gettime(CLOCK_REALTIME, &now);
 	return rename(to, psprintf("%s.%ld%09ld", to, (long) now.tv_sec, now.tv_nsec)) == 0 &&
 		rename(from, to) == 0;
+}
+
+/*
+ * Take a directory out of the way: it is moved to trash/, under a name of its
+ * own, and removed from there bit by bit (run_prune.c).
+ */
+bool
+vibe_run_throw_away(const char *place, const char *name)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return rename(psprintf("%s/%s/%s", base, place, name),
+				  psprintf("%s/trash/%s-%.200s.%ld%09ld", base, place, name,
+						   (long) now.tv_sec, now.tv_nsec)) == 0 ||
+		errno == ENOENT;
 }
 
 /* The numbers of all directories in runs/; palloc'd. */
@@ -428,70 +498,4 @@ vibe_run_list(int *count)
 	}
 	closedir(dir);
 	return ids;
-}
-
-/* ----- pruning ----- */
-
-/* Remove a directory and all below it, following no link. */
-static bool
-remove_tree(int parent, const char *name, int depth)
-{
-	int			fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR		   *dir;
-	struct dirent *entry;
-
-	if (fd < 0)
-		return errno == ENOENT;
-	dir = depth < MAX_PRUNE_DEPTH ? fdopendir(fd) : NULL;
-	if (dir == NULL)
-	{
-		close(fd);
-		return false;
-	}
-	while ((entry = readdir(dir)) != NULL)
-	{
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0) != 0 && errno == EISDIR)
-			(void) remove_tree(dirfd(dir), entry->d_name, depth + 1);
-	}
-	closedir(dir);
-	return unlinkat(parent, name, AT_REMOVEDIR) == 0;
-}
-
-/*
- * Remove settled runs older than retention (seconds), a bounded number per
- * call; true if there is more to look at.  The directory stays open between
- * calls, so a large one is walked once per round and not once per call.
- */
-bool
-vibe_run_prune(int retention)
-{
-	static DIR *dir = NULL;
-	time_t		oldest = time(NULL) - retention;
-	int			removed = 0;
-
-	if (dir == NULL)
-		dir = opendir(psprintf("%s/done", base));
-	if (dir == NULL)
-		return false;
-	for (int looks = 0; looks < PRUNE_LOOKS_PER_CALL && removed < PRUNE_REMOVALS_PER_CALL; looks++)
-	{
-		struct dirent *entry = readdir(dir);
-		struct stat st;
-
-		if (entry == NULL)
-		{
-			closedir(dir);
-			dir = NULL;
-			return false;
-		}
-		if (entry->d_name[0] == '.' ||
-			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-			st.st_mtime > oldest)
-			continue;
-		(void) remove_tree(dirfd(dir), entry->d_name, 0);
-		removed++;
-	}
-	return true;
 }

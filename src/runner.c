@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <errno.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +31,7 @@
 #include "utils/tuplestore.h"
 
 #define MAX_MODEL_LENGTH 100
-#define RUNNER_COLUMNS 9
+#define RUNNER_COLUMNS 11
 
 static bool is_model(const char *text);
 static bool is_amount(const char *text);
@@ -38,6 +40,8 @@ static bool fill_word(const char *word, const char *run, size_t length, bool res
 					  char *value, size_t size, VibePeek *peek, char **problem);
 static void json_words(StringInfo out, const char *key, List *words);
 static Datum text_datum(const char *text);
+static bool changes_user(const char *program);
+static int	program_is(VibeRunner *runner, bool executable);
 
 PG_FUNCTION_INFO_V1(vibe_runners);
 
@@ -214,6 +218,92 @@ text_datum(const char *text)
 	return CStringGetTextDatum(pg_any_to_server(text, strlen(text), PG_UTF8));
 }
 
+/* Is this one of the programs that run another as a user? */
+static bool
+changes_user(const char *program)
+{
+	static const char *const names[] = {"sudo", "runuser", "doas"};
+	const char *slash = strrchr(program, '/');
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(slash != NULL ? slash + 1 : program, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The operating system user its agents run as: the one that the prefix names
+ * after sudo's -u or --user, without a prefix the server's own; NULL if a prefix
+ * names none.
+ */
+const char *
+vibe_runner_user(VibeRunner *runner)
+{
+	struct passwd *own = runner->prefix == NIL ? getpwuid(geteuid()) : NULL;
+	bool		changes = false;
+	ListCell   *cell;
+
+	if (runner->prefix == NIL)
+		return own != NULL ? pstrdup(own->pw_name) : psprintf("%u", (unsigned) geteuid());
+	foreach(cell, runner->prefix)
+	{
+		const char *word = lfirst(cell);
+		ListCell   *after = lnext(runner->prefix, cell);
+
+		changes = changes || changes_user(word);
+		if (!changes)
+			continue;
+		if (strcmp(word, "-u") == 0 || strcmp(word, "--user") == 0)
+			return after != NULL ? lfirst(after) : NULL;
+		if (strncmp(word, "--user=", 7) == 0)
+			return word + 7;
+		if (strncmp(word, "-u", 2) == 0)
+			return word + 2;
+	}
+	return NULL;
+}
+
+/*
+ * Is its program there, or executable?  1 yes, 0 no, -1 cannot be seen from
+ * here: another user may well get where the server does not.
+ */
+static int
+program_is(VibeRunner *runner, bool executable)
+{
+	struct stat st;
+
+	if (stat(runner->program, &st) != 0)
+		return errno == EACCES && runner->prefix != NIL ? -1 : 0;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (!executable || access(runner->program, X_OK) == 0)
+		return 1;
+	return runner->prefix != NIL && (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0 ? -1 : 0;
+}
+
+/* Everything that keeps it from being used or will make its runs fail; NULL if nothing does. */
+char *
+vibe_runner_problems(VibeRunner *runner)
+{
+	StringInfoData text;
+	const char *user = vibe_runner_user(runner);
+
+	initStringInfo(&text);
+	if (runner->problem != NULL)
+		appendStringInfo(&text, "; %s", runner->problem);
+	if (program_is(runner, false) == 0)
+		appendStringInfo(&text, "; program \"%s\" is not a file that is there", runner->program);
+	else if (program_is(runner, true) == 0)
+		appendStringInfo(&text, "; program \"%s\" is not executable", runner->program);
+	if (runner->prefix != NIL && access(linitial(runner->prefix), X_OK) != 0)
+		appendStringInfo(&text, "; prefix program \"%s\" is not executable", (char *) linitial(runner->prefix));
+	if (runner->prefix != NIL && user != NULL && getpwnam(user) == NULL)
+		appendStringInfo(&text, "; there is no user \"%s\"", user);
+	return text.len > 0 ? text.data + 2 : NULL;
+}
+
 /* vibe.runners(): the file as it is now, read afresh. */
 Datum
 vibe_runners(PG_FUNCTION_ARGS)
@@ -238,7 +328,10 @@ vibe_runners(PG_FUNCTION_ARGS)
 		VibeRunner *runner = lfirst(cell);
 		StringInfoData prefix;
 		ListCell   *word;
-		struct stat st;
+		const char *user = vibe_runner_user(runner);
+		char	   *problems = vibe_runner_problems(runner);
+		int			found = program_is(runner, false);
+		int			executable = program_is(runner, true);
 		Datum		values[RUNNER_COLUMNS] = {0};
 		bool		nulls[RUNNER_COLUMNS] = {0};
 
@@ -248,8 +341,8 @@ vibe_runners(PG_FUNCTION_ARGS)
 		values[0] = text_datum(runner->name);
 		values[1] = text_datum(runner->kind->name);
 		values[2] = text_datum(runner->program);
-		values[3] = BoolGetDatum(stat(runner->program, &st) == 0 && S_ISREG(st.st_mode) &&
-								 access(runner->program, X_OK) == 0);
+		nulls[3] = executable < 0;
+		values[3] = BoolGetDatum(executable > 0);
 		values[4] = text_datum(prefix.data);
 		nulls[4] = runner->prefix == NIL;
 		values[5] = Int32GetDatum(runner->max_parallel);
@@ -259,9 +352,14 @@ vibe_runners(PG_FUNCTION_ARGS)
 		nulls[7] = runner->fallback == NULL;
 		if (!nulls[7])
 			values[7] = text_datum(runner->fallback);
-		nulls[8] = runner->problem == NULL;
+		nulls[8] = problems == NULL;
 		if (!nulls[8])
-			values[8] = text_datum(runner->problem);
+			values[8] = text_datum(problems);
+		nulls[9] = found < 0;
+		values[9] = BoolGetDatum(found > 0);
+		nulls[10] = user == NULL;
+		if (!nulls[10])
+			values[10] = text_datum(user);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -44,6 +44,7 @@ static VerbState verbs[VERB_COUNT] = {
 	[VERB_LIVE_RUNS] = {"comparing runs with processes", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_FINISH] = {"finishing runs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_SWEEP] = {"sweeping", SWEEP_TIMEOUT_MS},
+	[VERB_TIDY] = {"looking for files that nobody needs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_PROMOTE] = {"ending back-offs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_CLAIM] = {"claiming runs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_UNCLAIM] = {"looking for paused runs", VIBE_STATEMENT_TIMEOUT_MS},

@@ -37,7 +37,7 @@
 #include "work.h"
 
 #define OVERDUE_RETRY_MS 1000
-#define MAX_PLANS 16			/* more than there are statements here */
+#define MAX_PLANS 24			/* more than there are statements here */
 
 /* A statement is a literal of this file, so its address names it. */
 typedef struct PreparedPlan
@@ -237,6 +237,48 @@ bool
 vibe_work_sweep(void)
 {
 	return vibe_run_verb(VERB_SWEEP, sweep_body, NULL);
+}
+
+typedef struct UnneededArg
+{
+	bool		workspaces;
+	int64	   *ids;
+	int			count;
+	int			retention;
+	bool		unknown;
+	int64	   *unneeded;
+	int			unneeded_count;
+} UnneededArg;
+
+static void
+unneeded_body(void *arg, MemoryContext caller)
+{
+	UnneededArg *a = arg;
+	Oid			types[] = {INT8ARRAYOID, INT4OID, BOOLOID};
+	Datum		values[] = {int64_array(a->ids, a->count), Int32GetDatum(a->retention), BoolGetDatum(a->unknown)};
+	bool		isnull;
+
+	if (a->workspaces)
+		call("SELECT vibe._unneeded_workspaces($1, $2, $3)", 3, types, values);
+	else
+		call("SELECT vibe._unneeded_run_files($1)", 1, types, values);
+	a->unneeded = MemoryContextAlloc(caller, (SPI_processed + 1) * sizeof(int64));
+	for (uint64 i = 0; i < SPI_processed; i++)
+		a->unneeded[a->unneeded_count++] =
+			DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* Of these tasks (or runs): those whose workspace (or files) nobody needs any more. */
+bool
+vibe_work_unneeded(bool workspaces, int64 *ids, int count, int retention, bool unknown,
+				   int64 **unneeded, int *unneeded_count)
+{
+	UnneededArg arg = {workspaces, ids, count, retention, unknown, NULL, 0};
+	bool		done = vibe_run_verb(VERB_TIDY, unneeded_body, &arg);
+
+	*unneeded = arg.unneeded;
+	*unneeded_count = done ? arg.unneeded_count : 0;
+	return done;
 }
 
 static void

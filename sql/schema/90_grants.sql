@@ -101,5 +101,8 @@ GRANT EXECUTE ON FUNCTION
     vibe.notify, vibe.mark_notifications_read, vibe.register_notification_kind, vibe.set_notification_rule
 TO vibe_operator;
 
+-- Looking into runs
+GRANT EXECUTE ON FUNCTION vibe.run_log, vibe.explain_run TO vibe_operator;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep, vibe.drain TO vibe_operator;

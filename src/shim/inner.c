@@ -247,6 +247,8 @@ agent_start(Agent *agent, Loop *loop, const AgentSink *sink, const Launch *launc
 		agent_cannot_start(agent);
 		return;
 	}
+	/* behind a prefix its rights are its user's; the server's user is not to become yet another */
+	request.no_new_privileges = !other_user;
 	agent->argv = words_from_json(launch->argv, 0);
 	agent->envp = environment_for_agent(launch, &agent->place, run_dir, outside);
 	agent_fill_input(agent);

@@ -26,6 +26,7 @@
 #include "run.h"
 #include "serve.h"
 #include "signals.h"
+#include "spawn.h"
 #include "sweep.h"
 #include "tree.h"
 
@@ -57,6 +58,7 @@ main(int argc, char **argv)
 	signals_block();
 	umask(077);
 	open_standard_descriptors();
+	spawn_leave_protection();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		printf("vibe_shim %s protocol %d\n", VIBE_VERSION, PROTOCOL);
 	else if (argc == 2 && strcmp(argv[1], "inner") == 0)

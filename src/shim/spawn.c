@@ -117,6 +117,8 @@ child_run(const SpawnRequest *request, const SpawnChild *child)
 	/* a parent that died before the prctl sends nothing any more */
 	if (getppid() != child->parent)
 		_exit(127);
+	if (request->no_new_privileges)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (request->limits != NULL)
 		child_set_limits(child, request->limits);
 	umask(request->limits != NULL ? 027 : 077);
@@ -224,6 +226,28 @@ spawn_check(int error_fd, const char *program, char **problem)
 	*problem = text_format("cannot %s \"%s\": %s", stages[failure.stage & 3], program,
 						   strerror(failure.error));
 	return SPAWN_FAILED;
+}
+
+/*
+ * A service manager may protect the server from the OOM killer, and all that it
+ * starts with it.  We do not share that; where memory is short the server goes
+ * last.  Lowering a positive value is not ours to do and would be refused.
+ */
+void
+spawn_leave_protection(void)
+{
+	char		now[16] = "";
+	int			fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (read(fd, now, sizeof(now) - 1) > 0 && atoi(now) < 0)
+	{
+		ssize_t		ignored = pwrite(fd, "0", 1, 0);
+
+		(void) ignored;
+	}
+	close(fd);
 }
 
 /* The program that runs here, for starting it again elsewhere. */

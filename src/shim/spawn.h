@@ -12,6 +12,7 @@ typedef struct SpawnRequest
 	int			cwd_fd;
 	const ProcessLimits *limits;	/* NULL for a prefix */
 	bool		dies_with_us;
+	bool		no_new_privileges;	/* set-user-ID programs give none */
 } SpawnRequest;
 
 /* Our ends, all non-blocking. */
@@ -32,6 +33,7 @@ typedef enum SpawnStatus
 } SpawnStatus;
 
 extern bool spawn_start(const SpawnRequest *request, Spawned *spawned, char **problem);
+extern void spawn_leave_protection(void);
 extern char *spawn_own_path(void);
 extern SpawnStatus spawn_check(int error_fd, const char *program, char **problem);
 

@@ -47,6 +47,8 @@ is(system("$shim run /nonexistent/x 2>/dev/null"), 0, 'a missing directory still
 	# perl itself ignores SIGFPE; 32 and 33 are the C library's own, which posix_spawn() leaves ignored
 	like($text, qr/^STATUS SigIgn:\s+0+(?:1800000)?80$/m, 'no signal is ignored');
 	like($text, qr/^STATUS Umask:\s+0027$/m, 'umask is 027');
+	like($text, qr/^STATUS NoNewPrivs:\s+1$/m, 'no program gives it new privileges');
+	like($text, qr/^STATUS CapAmb:\s+0+$/m, 'no capability is handed on');
 	like($text, qr/^OOM 500$/m, 'agent dies before the server when memory is short');
 	like($text, qr/^LIMIT Max open files\s+777\s+777/m, 'open files are limited');
 	like($text, qr/^LIMIT Max core file size\s+0\s+0/m, 'no core files');
@@ -61,6 +63,32 @@ is(system("$shim run /nonexistent/x 2>/dev/null"), 0, 'a missing directory still
 	like($started->{pid_ns}, qr/^pid:\[\d+\]$/, '... and the pid namespace');
 	cmp_ok($started->{pid_start}, '>', 0, '... and the start time');
 	is_deeply([ glob "$run->{dir}/meta.*" ], [], 'no meta file stays');
+}
+
+# who dies first when memory is short
+{
+	my $run = new_run(runner => { kind => 'vibe', argv => [ $sim, 'line=ready', 'hang' ] });
+	start_shim($run);
+	wait_until(sub { (slurp("$run->{dir}/stdout.0") // '') =~ /ready/ });
+	my ($agent) = marked_processes($run);
+	is(slurp("/proc/$run->{pid}/oom_score_adj"), "0\n", 'a shim is no more protected than any process');
+	is(slurp("/proc/$agent/oom_score_adj"), "500\n", 'its agent is less');
+	kill 'TERM', $run->{pid};
+	wait_shim($run);
+}
+SKIP:
+{
+	my $protected = eval { spew('/proc/self/oom_score_adj', "-600\n"); 1 } && slurp('/proc/self/oom_score_adj') == -600;
+	skip 'needs root', 2 if !$protected;
+	my $run = new_run(runner => { kind => 'vibe', argv => [ $sim, 'line=ready', 'hang' ] });
+	start_shim($run);
+	spew('/proc/self/oom_score_adj', "0\n");
+	wait_until(sub { (slurp("$run->{dir}/stdout.0") // '') =~ /ready/ });
+	my ($agent) = marked_processes($run);
+	is(slurp("/proc/$run->{pid}/oom_score_adj"), "0\n", "a server's protection is not a shim's");
+	is(slurp("/proc/$agent/oom_score_adj"), "500\n", "... nor its agent's");
+	kill 'TERM', $run->{pid};
+	wait_shim($run);
 }
 
 # stdin

@@ -39,7 +39,7 @@ SELECT t.page_costs_little(format('SELECT * FROM vibe.list_tasks(%s, max_rows =>
 SELECT t.page_costs_little($$SELECT * FROM vibe.list_tasks(status => 'backlog', max_rows => 5)$$);
 SELECT t.page_costs_little(format('SELECT * FROM vibe.list_activities(%s%s)', scope, CASE WHEN scope !~ 'max_rows' THEN ', max_rows => 5' ELSE '' END))
   FROM unnest(ARRAY[format('campaign_id => %s', :c), format('%s', :p), format('task_id => %s', t.task(:c, 3)), format('agent_name => %L', 'agent-1'), format('campaign_id => %s, after_id => 1', :c),
-      format('campaign_id => %s', :before), format('campaign_id => %s, after_id => 1', :behind), 'after_id => 1', 'max_rows => 5, before_id => 2000']) scope;
+      format('campaign_id => %s', :before), format('campaign_id => %s, after_id => 1', :behind), 'after_id => 1', format('max_rows => 5, before_id => %s', (SELECT max(claim_event) FROM vibe.runs))]) scope;
 
 SELECT * FROM finish();
 ROLLBACK;
