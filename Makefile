@@ -128,7 +128,7 @@ test-runner: ## check a runner of your own: RUNNER=name (RUNNER_FILE=...)
 	@scripts/test-runner $(RUNNER)
 
 chaos: ## the long tests by violence; sizes in test/chaos/*.pl (CHAOS_TESTS picks)
-	@PROVE_TESTS="$(CHAOS_TESTS)" PROVE_FLAGS=--verbose test/run tap
+	@PROVE_TESTS="$(CHAOS_TESTS)" test/run tap
 
 reference: ## print README's SQL reference from the comments on the objects
 	@scripts/reference

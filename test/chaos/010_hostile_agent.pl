@@ -50,7 +50,8 @@ for (my $done = 0; $done < $cancels; $done += $at_once)
 	$slowest = time - $begin if time - $begin > $slowest;
 }
 no_processes_left($node, 2);
-cmp_ok($slowest, '<', $grace + 5, sprintf 'the slowest of %d cancels took %.1f s', $cancels, $slowest);
+cmp_ok($slowest, '<', $grace + 5, 'the end comes soon after each cancel');
+diag(sprintf '%d cancels, the slowest took %.1f s with a grace of %d s', $cancels, $slowest, $grace);
 is($node->safe_psql('vo', "SELECT string_agg(DISTINCT outcome, ' ') FROM vibe.runs"), $cancels > 0 ? 'cancelled' : '', 'every run is cancelled');
 is(scalar(my @zombies = zombies_of($node)), 0, 'no zombie is left');
 
