@@ -194,6 +194,8 @@ CREATE TABLE vibe.campaigns (
     budget_usd numeric,
     max_revisions integer NOT NULL DEFAULT 3,
     max_parallel integer,
+    backlog_threshold integer,
+    backlog_agent text REFERENCES vibe.agents,
     notes text,
     paused_from text,
     created_at timestamptz NOT NULL,
@@ -205,6 +207,7 @@ CREATE TABLE vibe.campaigns (
     CONSTRAINT status_is_known CHECK (status IN ('planning', 'active', 'paused', 'in_revision', 'completed', 'cancelled')),
     CONSTRAINT target_article_count_is_sane CHECK (target_article_count BETWEEN 1 AND 1000000),
     CONSTRAINT max_revisions_is_sane CHECK (max_revisions BETWEEN 0 AND 1000),
+    CONSTRAINT backlog_threshold_is_sane CHECK (backlog_threshold BETWEEN 0 AND 1000000),
     CONSTRAINT budget_is_a_positive_amount CHECK (budget_usd > 0 AND budget_usd < 'Infinity'::numeric),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array')),
     CONSTRAINT ended_at_only_when_final CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
@@ -226,6 +229,8 @@ COMMENT ON COLUMN vibe.campaigns.deliverables IS 'Wanted deliverables, {"heroIma
 COMMENT ON COLUMN vibe.campaigns.budget_usd IS 'Planned spending; told to agents.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
 COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Most runs for it at a time; NULL is no limit.';
+COMMENT ON COLUMN vibe.campaigns.backlog_threshold IS 'Fewer open tasks that nobody has begun than this are a low backlog, 0 to 1000000; NULL watches nothing.';
+COMMENT ON COLUMN vibe.campaigns.backlog_agent IS 'The agent that is to fill a low backlog up; NULL: vibe-keyword-researcher.';
 COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
 COMMENT ON COLUMN vibe.campaigns.paused_from IS 'Which status resume_campaign() goes back to.';
 COMMENT ON COLUMN vibe.campaigns.created_at IS 'When it was created.';
@@ -469,19 +474,6 @@ COMMENT ON TABLE vibe.home IS 'The server, database and machine that may start a
 COMMENT ON COLUMN vibe.home.singleton IS 'Always true.';
 COMMENT ON COLUMN vibe.home.identity IS 'System identifier, database oid and machine id.';
 COMMENT ON COLUMN vibe.home.since IS 'When it came to live here.';
-
--- Not user data: a restored database starts with a fresh row.
-CREATE TABLE vibe.sweep_state (
-    singleton boolean PRIMARY KEY DEFAULT true,
-    swept_at timestamptz,
-    dispatcher_gone_since timestamptz,
-    CONSTRAINT one_row CHECK (singleton)
-);
-COMMENT ON TABLE vibe.sweep_state IS 'What one sweep leaves for the next; its row lock keeps two sweeps apart.';
-COMMENT ON COLUMN vibe.sweep_state.singleton IS 'Always true.';
-COMMENT ON COLUMN vibe.sweep_state.swept_at IS 'When the last sweep ran.';
-COMMENT ON COLUMN vibe.sweep_state.dispatcher_gone_since IS 'When a sweep first found no dispatcher; NULL while there is one.';
-INSERT INTO vibe.sweep_state DEFAULT VALUES;
 
 SELECT pg_catalog.pg_extension_config_dump('vibe.task_statuses', 'WHERE NOT is_preset');
 SELECT pg_catalog.pg_extension_config_dump('vibe.task_transitions', 'WHERE NOT is_preset');
