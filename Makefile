@@ -59,8 +59,8 @@ src/shim/%.o: src/shim/%.c
 $(SHIM): $(SHIM_OBJS)
 	$(CC) $(SHIM_CFLAGS) -o $@ $^ -ljansson
 
-install: install-shim
-uninstall: uninstall-shim
+install: install-shim install-skills
+uninstall: uninstall-shim uninstall-skills
 
 install-shim: $(SHIM)
 	$(MKDIR_P) '$(DESTDIR)$(bindir)'
@@ -69,8 +69,22 @@ install-shim: $(SHIM)
 uninstall-shim:
 	rm -f '$(DESTDIR)$(bindir)/vibe_shim'
 
-.PHONY: all install install-shim uninstall uninstall-shim help test test-clients test-runner pgtap fuzz chaos lint \
-	format format-check bench bench-quick demo demo-shell setup-server install-agent-user reference ack checkver freeze dist
+# vibe._share_directory() leads agents there
+SKILL_DIR = $(DESTDIR)$(datadir)/vibe_orchestrator/skills
+
+install-skills:
+	for skill in skills/*; do \
+		$(MKDIR_P) "$(SKILL_DIR)/$${skill##*/}/scripts" && \
+		$(INSTALL_DATA) $$skill/*.md "$(SKILL_DIR)/$${skill##*/}/" && \
+		$(INSTALL_SCRIPT) $$skill/scripts/* "$(SKILL_DIR)/$${skill##*/}/scripts/" || exit; \
+	done
+
+uninstall-skills:
+	rm -rf '$(DESTDIR)$(datadir)/vibe_orchestrator'
+
+.PHONY: all install install-shim install-skills uninstall uninstall-shim uninstall-skills help test test-clients \
+	test-runner pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
+	install-agent-user reference ack checkver freeze dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program

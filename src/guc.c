@@ -25,6 +25,7 @@
 #include "utils/varlena.h"
 
 #define SECONDS_PER_DAY_INT 86400
+#define MAX_RETENTION (20 * 365 * SECONDS_PER_DAY_INT)
 
 char	   *vibe_databases = NULL;
 char	   *vibe_runner_config = NULL;
@@ -49,6 +50,10 @@ static int	lock_steal_after = 600;
 static int	stale_lock_after = 1800;
 static int	retry_base = 10000;
 static int	retry_max = 360000;
+static int	backlog_interval = SECONDS_PER_DAY_INT;
+static int	run_retention = 0;
+static int	activity_retention = 90 * SECONDS_PER_DAY_INT;
+static int	notification_retention = 90 * SECONDS_PER_DAY_INT;
 static char *fake_now_string = NULL;
 
 static const struct config_enum_entry notify_options[] = {
@@ -70,6 +75,7 @@ static bool check_fake_now(char **newval, void **extra, GucSource source);
 static void assign_fake_now(const char *newval, void *extra);
 static void define_start_settings(void);
 static void define_worker_settings(void);
+static void define_sweep_settings(void);
 static void define_session_settings(void);
 
 /*
@@ -81,6 +87,7 @@ void
 vibe_guc_init(void)
 {
 	define_worker_settings();
+	define_sweep_settings();
 	define_session_settings();
 	if (process_shared_preload_libraries_in_progress)
 	{
@@ -175,6 +182,36 @@ define_worker_settings(void)
 							"Zero removes it at once.",
 							&vibe_workspace_retention,
 							30 * SECONDS_PER_DAY_INT, 0, 3650 * SECONDS_PER_DAY_INT,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
+/* What every sweep goes by, whoever calls it: reloadable, the same for all. */
+static void
+define_sweep_settings(void)
+{
+	DefineCustomIntVariable("vibe_orchestrator.backlog_interval",
+							"Time between two requests for topics for one campaign.",
+							NULL,
+							&backlog_interval,
+							SECONDS_PER_DAY_INT, 60, 365 * SECONDS_PER_DAY_INT,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("vibe_orchestrator.run_retention",
+							"How long runs of tasks that have ended are kept.",
+							"Zero keeps all.",
+							&run_retention,
+							0, 0, MAX_RETENTION,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("vibe_orchestrator.activity_retention",
+							"How long the lines of the feed are kept.",
+							"Zero keeps all.",
+							&activity_retention,
+							90 * SECONDS_PER_DAY_INT, 0, MAX_RETENTION,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("vibe_orchestrator.notification_retention",
+							"How long notifications are kept.",
+							"Zero keeps all.",
+							&notification_retention,
+							90 * SECONDS_PER_DAY_INT, 0, MAX_RETENTION,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 }
 

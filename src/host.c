@@ -4,7 +4,8 @@
  *		What a health check asks about the machine.
  *
  * Reads /proc and the service manager's files, and nothing but small files.
- * What cannot be read is NULL or missing: a health check never fails.
+ * What cannot be read is NULL or missing: a health check never fails.  What
+ * the texts mean is decided in SQL (82_health_host.sql).
  *
  *-------------------------------------------------------------------------
  */
@@ -19,22 +20,31 @@
 #include "funcapi.h"
 #include "guc.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/pg_list.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#define SMALL_FILE 4096
-#define UNIT_DIRECTORY "/etc/systemd/system"
+#define SMALL_FILE 16384
+
+/* where units and their drop-in files stand; the later ones win */
+static const char *const unit_directories[] = {
+	"/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system", "/etc/systemd/system"
+};
 
 static size_t read_small(const char *path, char *text, size_t size);
-static char *service_unit(void);
-static char *kill_mode_in(const char *directory);
-static char *kill_mode_of(const char *unit);
+static void add_kill_modes(StringInfo modes, const char *path);
+static int	compare_names(const ListCell *a, const ListCell *b);
+static void add_kill_modes_below(StringInfo modes, const char *directory);
+static bool is_unit_name(const char *name);
 static bool is_shim_of(const char *pid, const char *runs, int64 *run_id);
 
 PG_FUNCTION_INFO_V1(vibe_host_facts);
+PG_FUNCTION_INFO_V1(vibe_kill_modes);
 PG_FUNCTION_INFO_V1(vibe_live_shims);
+PG_FUNCTION_INFO_V1(vibe_share_directory);
 
 /* The first bytes of a file, terminated; 0 if there are none. */
 static size_t
@@ -52,91 +62,130 @@ read_small(const char *path, char *text, size_t size)
 	return got > 0 ? (size_t) got : 0;
 }
 
-/* The systemd service that this server is a part of, or NULL. */
-static char *
-service_unit(void)
+/*
+ * Add a file's KillMode= lines, one value a line.  Nothing else of it leaves
+ * this file: units may name secrets.
+ */
+static void
+add_kill_modes(StringInfo modes, const char *path)
 {
+	static const char key[] = "KillMode=";
 	char		text[SMALL_FILE];
-	char	   *end;
-	char	   *begin;
+	char	   *line = text;
 
-	/* "0::/system.slice/system-postgresql.slice/postgresql@15-main.service" */
-	if (read_small("/proc/self/cgroup", text, sizeof(text)) == 0)
-		return NULL;
-	end = strstr(text, ".service");
-	if (end == NULL)
-		return NULL;
-	end[strlen(".service")] = '\0';
-	begin = strrchr(text, '/');
-	return begin != NULL && begin[1] != '\0' ? pstrdup(begin + 1) : NULL;
+	if (read_small(path, text, sizeof(text)) == 0)
+		return;
+	while (*line != '\0')
+	{
+		size_t		length = strcspn(line, "\n");
+
+		if (strncmp(line, key, strlen(key)) == 0)
+		{
+			const char *mode = line + strlen(key);
+
+			appendStringInfo(modes, "%.*s\n", (int) strspn(mode, "abcdefghijklmnopqrstuvwxyz-"), mode);
+		}
+		line += length + (line[length] == '\n');
+	}
 }
 
-/* The value of the last KillMode= in the drop-in files of a directory, or NULL. */
-static char *
-kill_mode_in(const char *directory)
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* Those of the drop-in files of a directory, by name as systemd reads them. */
+static void
+add_kill_modes_below(StringInfo modes, const char *directory)
 {
 	DIR		   *dir = AllocateDir(directory);
 	struct dirent *entry;
-	char	   *mode = NULL;
+	List	   *names = NIL;
+	ListCell   *cell;
 
 	if (dir == NULL)
-		return NULL;
+		return;
 	while ((entry = ReadDirExtended(dir, directory, DEBUG1)) != NULL)
 	{
-		char		path[MAXPGPATH];
-		char		text[SMALL_FILE];
 		size_t		length = strlen(entry->d_name);
-		char	   *found;
 
-		if (length < 5 || strcmp(entry->d_name + length - 5, ".conf") != 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		if (read_small(path, text, sizeof(text)) == 0)
-			continue;
-		found = strstr(text, "\nKillMode=");
-		if (found == NULL)
-			continue;
-		found += strlen("\nKillMode=");
-		found[strcspn(found, "\r\n \t")] = '\0';
-		mode = pstrdup(found);
+		if (length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0)
+			names = lappend(names, pstrdup(entry->d_name));
 	}
 	FreeDir(dir);
-	return mode;
+	list_sort(names, compare_names);
+	foreach(cell, names)
+		add_kill_modes(modes, psprintf("%s/%s", directory, (char *) lfirst(cell)));
 }
 
-/*
- * KillMode as drop-in files of the unit or its template set it; NULL if none
- * does, so that it is what the unit itself says.
- */
-static char *
-kill_mode_of(const char *unit)
+/* May this be looked for in the file system?  (A unit's name has no slash.) */
+static bool
+is_unit_name(const char *name)
 {
-	const char *at = strchr(unit, '@');
-	char	   *mode = kill_mode_in(psprintf(UNIT_DIRECTORY "/%s.d", unit));
-
-	if (mode == NULL && at != NULL)
-		mode = kill_mode_in(psprintf(UNIT_DIRECTORY "/%.*s.service.d", (int) (at - unit + 1), unit));
-	return mode;
+	return name[0] != '.' && strlen(name) <= 255 &&
+		name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\\@-")] == '\0';
 }
 
-/* vibe._host_facts(): postmaster_pid, service_unit, kill_mode */
+/* vibe._kill_modes(unit): what the files of a unit, or of its template, say */
+Datum
+vibe_kill_modes(PG_FUNCTION_ARGS)
+{
+	char	   *names[2] = {NULL, text_to_cstring(PG_GETARG_TEXT_PP(0))};
+	const char *at = strchr(names[1], '@');
+	StringInfoData modes;
+
+	initStringInfo(&modes);
+	if (!is_unit_name(names[1]))
+		PG_RETURN_NULL();
+	if (at != NULL)
+		names[0] = psprintf("%.*s.service", (int) (at - names[1] + 1), names[1]);
+	/* the unit itself first, then what was added to it */
+	for (int dropin = 0; dropin < 2; dropin++)
+		for (int d = 0; d < lengthof(unit_directories); d++)
+			for (int n = 0; n < lengthof(names); n++)
+			{
+				if (names[n] == NULL)
+					continue;
+				if (dropin)
+					add_kill_modes_below(&modes, psprintf("%s/%s.d", unit_directories[d], names[n]));
+				else
+					add_kill_modes(&modes, psprintf("%s/%s", unit_directories[d], names[n]));
+			}
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(modes.data, modes.len));
+}
+
+/* vibe._host_facts(): postmaster_pid, cgroup */
 Datum
 vibe_host_facts(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	char	   *unit = service_unit();
-	char	   *mode = unit != NULL ? kill_mode_of(unit) : NULL;
-	Datum		values[3] = {0};
-	bool		nulls[3] = {false, unit == NULL, mode == NULL};
+	char		cgroup[SMALL_FILE];
+	Datum		values[2] = {0};
+	bool		nulls[2] = {false, true};
 
 	InitMaterializedSRF(fcinfo, 0);
 	values[0] = Int32GetDatum((int32) PostmasterPid);
-	if (unit != NULL)
-		values[1] = CStringGetTextDatum(unit);
-	if (mode != NULL)
-		values[2] = CStringGetTextDatum(mode);
+	if (read_small("/proc/self/cgroup", cgroup, sizeof(cgroup)) > 0 &&
+		pg_verifymbstr(cgroup, strlen(cgroup), true))
+	{
+		values[1] = CStringGetTextDatum(cgroup);
+		nulls[1] = false;
+	}
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	return (Datum) 0;
+}
+
+/* vibe._share_directory(): where this installation keeps its shared files */
+Datum
+vibe_share_directory(PG_FUNCTION_ARGS)
+{
+	char		path[MAXPGPATH];
+
+	get_share_path(my_exec_path, path);
+	if (!pg_verifymbstr(path, strlen(path), true))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(path));
 }
 
 /* Is this process a supervisor of one of our runs? */

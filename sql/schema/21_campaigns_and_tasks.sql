@@ -59,8 +59,8 @@ COMMENT ON COLUMN vibe.campaigns.task_budget_usd IS 'Ceiling of what the runs of
 COMMENT ON COLUMN vibe.campaigns.run_budget_usd IS 'What one of its runs may cost, reserved before it starts and told to the agent; NULL uses that of the agent or of the database.';
 COMMENT ON COLUMN vibe.campaigns.max_revisions IS 'Revision rounds of a task before it is blocked for a person.';
 COMMENT ON COLUMN vibe.campaigns.max_parallel IS 'Runs of its tasks at once, 1 to 10000; NULL is no limit.';
-COMMENT ON COLUMN vibe.campaigns.backlog_threshold IS 'Fewer open tasks than this are a low backlog, 0 to 1000000; NULL watches nothing.';
-COMMENT ON COLUMN vibe.campaigns.backlog_agent IS 'The agent that is to fill a low backlog up.';
+COMMENT ON COLUMN vibe.campaigns.backlog_threshold IS 'Fewer open tasks that nobody has begun than this are a low backlog, 0 to 1000000; NULL watches nothing.';
+COMMENT ON COLUMN vibe.campaigns.backlog_agent IS 'The agent that is to fill a low backlog up; NULL: vibe-keyword-researcher.';
 COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
 COMMENT ON COLUMN vibe.campaigns.paused_from IS 'Which status resume_campaign() goes back to.';
 COMMENT ON COLUMN vibe.campaigns.created_at IS 'When it was created.';

@@ -37,19 +37,6 @@ COMMENT ON COLUMN vibe.home.identity IS 'System identifier, database oid and mac
 COMMENT ON COLUMN vibe.home.since IS 'When it came to live here.';
 COMMENT ON COLUMN vibe.home.draining_since IS 'Since when nothing is claimed, for a restart or repairs; NULL while all goes on.';
 
--- Not user data: a restored database starts with a fresh row.
-CREATE TABLE vibe.sweep_state (
-    singleton boolean PRIMARY KEY DEFAULT true,
-    swept_at timestamptz,
-    dispatcher_gone_since timestamptz,
-    CONSTRAINT one_row CHECK (singleton)
-);
-COMMENT ON TABLE vibe.sweep_state IS 'What one sweep leaves for the next; its row lock keeps two sweeps apart.';
-COMMENT ON COLUMN vibe.sweep_state.singleton IS 'Always true.';
-COMMENT ON COLUMN vibe.sweep_state.swept_at IS 'When the last sweep ran.';
-COMMENT ON COLUMN vibe.sweep_state.dispatcher_gone_since IS 'When a sweep first found no dispatcher; NULL while there is one.';
-INSERT INTO vibe.sweep_state DEFAULT VALUES;
-
 SELECT pg_catalog.pg_extension_config_dump('vibe.activities', '');
 SELECT pg_catalog.pg_extension_config_dump('vibe.home', '');
 SELECT pg_catalog.pg_extension_config_dump('vibe.activities_id_seq', '');

@@ -46,7 +46,7 @@ CREATE TABLE vibe.notifications (
     in_app boolean NOT NULL,
     read_at timestamptz
 );
-COMMENT ON TABLE vibe.notifications IS 'What people were told, kept for 90 days: the inbox, and the text of what is sent.';
+COMMENT ON TABLE vibe.notifications IS 'What people were told, kept for vibe_orchestrator.notification_retention: the inbox, and the text of what is sent.';
 COMMENT ON COLUMN vibe.notifications.id IS 'Key.';
 COMMENT ON COLUMN vibe.notifications.at IS 'When.';
 COMMENT ON COLUMN vibe.notifications.kind IS 'What kind.';

@@ -52,11 +52,25 @@ CREATE FUNCTION vibe.runners()
 COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; found and executable tell about its program (NULL: the servers user cannot see), os_user whose processes its agents are (NULL: the prefix does not say); fallback stands in while the provider is paused; problem says all that keeps one from being used or will make its runs fail. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
 
 CREATE FUNCTION vibe._host_facts()
-    RETURNS TABLE (postmaster_pid integer, service_unit text, kill_mode text)
+    RETURNS TABLE (postmaster_pid integer, cgroup text)
     LANGUAGE c
     STABLE
     AS 'MODULE_PATHNAME', 'vibe_host_facts';
-COMMENT ON FUNCTION vibe._host_facts() IS 'The server''s process id, the systemd service it is a part of, and the KillMode that a drop-in file gives that service; NULL where there is none.';
+COMMENT ON FUNCTION vibe._host_facts() IS 'The server''s process id, and the control groups it is in as /proc has them.';
+
+CREATE FUNCTION vibe._kill_modes(unit text)
+    RETURNS text
+    LANGUAGE c
+    STABLE STRICT
+    AS 'MODULE_PATHNAME', 'vibe_kill_modes';
+COMMENT ON FUNCTION vibe._kill_modes(text) IS 'Every KillMode that the files of a systemd unit, of its template, and their drop-in files set, one a line, the one that counts last.';
+
+CREATE FUNCTION vibe._share_directory()
+    RETURNS text
+    LANGUAGE c
+    STABLE
+    AS 'MODULE_PATHNAME', 'vibe_share_directory';
+COMMENT ON FUNCTION vibe._share_directory() IS 'The directory of this installation''s shared files, below which the skills are.';
 
 CREATE FUNCTION vibe._live_shims()
     RETURNS TABLE (run_id bigint, pid integer)

@@ -3,15 +3,15 @@
 
 CREATE FUNCTION vibe._outside_limits(
     OUT circuit_failures integer, OUT circuit_open_for interval, OUT service_calls_kept_for interval,
-    OUT repeat_after interval, OUT notifications_kept_for interval
+    OUT repeat_after interval
 )
     RETURNS record
     LANGUAGE sql
     IMMUTABLE
 BEGIN ATOMIC
-    SELECT 5, interval '10 minutes', interval '30 days', interval '10 minutes', interval '90 days';
+    SELECT 5, interval '10 minutes', interval '30 days', interval '10 minutes';
 END;
-COMMENT ON FUNCTION vibe._outside_limits() IS 'The numbers of services and notifications: failures in a row that open a circuit, for how long, how long calls are kept; when a notification with the same dedup_key may come again, how long notifications are kept.';
+COMMENT ON FUNCTION vibe._outside_limits() IS 'The numbers of services and notifications: failures in a row that open a circuit, for how long, how long calls are kept; when a notification with the same dedup_key may come again.';
 
 -- Tables written: notifications, deliveries. Never fails and never waits, whatever the rules say: what is too long
 -- is cut, nothing is unique, and the same dedup_key twice from two transactions at once is told twice.
@@ -106,7 +106,7 @@ CREATE TRIGGER completion_is_told
     EXECUTE FUNCTION vibe._tell_completion();
 
 -- Tables written: notifications, deliveries (by their key).
-CREATE FUNCTION vibe._prune_notifications(at timestamptz)
+CREATE FUNCTION vibe._prune_notifications(older_than interval, at timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -115,11 +115,12 @@ DECLARE
     pruned bigint;
 BEGIN
     DELETE FROM vibe.notifications n
-     WHERE n.id IN (SELECT o.id FROM vibe.notifications o
-                     WHERE o.at < _prune_notifications.at - (vibe._outside_limits()).notifications_kept_for
+     WHERE older_than > interval '0'
+       AND n.id IN (SELECT o.id FROM vibe.notifications o
+                     WHERE o.at < _prune_notifications.at - older_than
                      ORDER BY o.at LIMIT 10000 FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS pruned = ROW_COUNT;
     RETURN pruned;
 END
 $$;
-COMMENT ON FUNCTION vibe._prune_notifications(timestamptz) IS 'Deletes notifications that are older than their retention, 10000 at most.';
+COMMENT ON FUNCTION vibe._prune_notifications(interval, timestamptz) IS 'Deletes notifications that are older, and what was to be sent of them, 10000 at most; zero keeps all.';

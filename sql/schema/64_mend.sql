@@ -1,32 +1,35 @@
 -- What the sweep does for one task: branches that are due but have no work, and a main line that lost its own.
 
 -- The probe of vibe.runs is a subquery with a LIMIT on purpose: it stays an index probe, however many runs there are.
-CREATE FUNCTION vibe._missing_branches(slice integer, slices integer)
+CREATE FUNCTION vibe._missing_branches(after bigint, last_id bigint)
     RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
-    SELECT t.id, t.campaign_id, s.branch
-      FROM vibe.tasks t
-      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
-      LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
-     WHERE t.ended_at IS NULL AND t.id % slices = slice
-       AND vibe._is_past(t, s.trigger_after_step)
-       AND s.branch <> ALL (t.cancelled_branches)
-       AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
-       AND vibe._wants(coalesce(t.deliverables, c.deliverables), s.deliverable)
-       AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = t.id AND r.branch = s.branch
+    SELECT due.task_id, due.campaign_id, due.branch
+      FROM (SELECT t.id AS task_id, t.campaign_id, s.branch, t.deliverables, s.deliverable
+              FROM vibe.tasks t
+              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
+             WHERE t.ended_at IS NULL AND t.id > after AND t.id <= last_id
+               AND vibe._is_past(t, s.trigger_after_step)
+               AND s.branch <> ALL (t.cancelled_branches)
+               AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
+            -- What follows is asked of the few that are left.
+            OFFSET 0) due
+      LEFT JOIN vibe.campaigns c ON c.id = due.campaign_id
+     WHERE vibe._wants(coalesce(due.deliverables, c.deliverables), due.deliverable)
+       AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = due.task_id AND r.branch = due.branch
                AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL
-     ORDER BY t.id, s.branch;
+     ORDER BY due.task_id, due.branch;
 END;
-COMMENT ON FUNCTION vibe._missing_branches(integer, integer) IS 'find_missing_branches() for every n-th open task: slice 0 to slices - 1.';
+COMMENT ON FUNCTION vibe._missing_branches(bigint, bigint) IS 'find_missing_branches() for the open tasks whose ids are above the first and up to the second.';
 
 CREATE FUNCTION vibe.find_missing_branches()
     RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
-    SELECT b.task_id, b.campaign_id, b.branch FROM vibe._missing_branches(0, 1) b;
+    SELECT b.task_id, b.campaign_id, b.branch FROM vibe._missing_branches(0, 9223372036854775807) b;
 END;
 COMMENT ON FUNCTION vibe.find_missing_branches() IS 'Branches of open tasks that are wanted and due, neither done nor cancelled, and without work: nothing would ever do them.';
 
@@ -51,9 +54,8 @@ $$;
 COMMENT ON FUNCTION vibe._requeue_branches(vibe.tasks, integer, timestamptz) IS 'Opens branches of a task that are due but have no work; returns how many.';
 
 -- Tables written: work, tasks. Locks, in order: the tasks, ids ascending. Also a main line that waits for branches
--- of which none is left. Of many open tasks each call looks at about 5000: which is left to chance, so that no
--- rhythm of sweeps passes over some of them for ever.
-CREATE FUNCTION vibe._mend_branches(at timestamptz)
+-- of which none is left.
+CREATE FUNCTION vibe._mend_branches(after bigint, last_id bigint, at timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -64,18 +66,19 @@ DECLARE
     main_line vibe.work;
     opened bigint;
     mended bigint := 0;
-    slices integer := (SELECT count(*) / 5000 + 1 FROM vibe.tasks t WHERE t.ended_at IS NULL);
-    slice integer := floor(random() * slices);
 BEGIN
     FOR task IN
         SELECT t.* FROM vibe.tasks t
          WHERE t.ended_at IS NULL AND t.id IN (
-            (SELECT b.task_id FROM vibe._missing_branches(slice, slices) b LIMIT 1000)
+            (SELECT b.task_id FROM vibe._missing_branches(after, last_id) b LIMIT 1000)
             UNION ALL
-            (SELECT w.task_id FROM vibe.work w WHERE w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000))
+            (SELECT w.task_id FROM vibe.work w WHERE w.task_id > after AND w.task_id <= last_id
+                AND w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000))
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
-        SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' FOR UPDATE;
+        -- A claim takes a row of work without its task: one that is at it is not waited for.
+        SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND AND EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '');
         opened := vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
         IF main_line.waiting_for = 'branches' AND NOT vibe._has_open_branches(task.id) THEN
             PERFORM vibe._move_on(task, main_line.step - 1, NULL, NULL, at);
@@ -89,7 +92,7 @@ BEGIN
     RETURN mended;
 END
 $$;
-COMMENT ON FUNCTION vibe._mend_branches(timestamptz) IS 'Opens missing branches, and main lines that wait for branches which are not there; returns how many tasks were mended.';
+COMMENT ON FUNCTION vibe._mend_branches(bigint, bigint, timestamptz) IS 'Opens missing branches of the open tasks with these ids, and main lines that wait for branches which are not there; returns how many tasks were mended.';
 
 -- Tables written: work, tasks. Where the step has its result, its gate was waiting; where the task is blocked, it
 -- still waits for a person.

@@ -63,7 +63,7 @@ BEGIN
         SELECT 'runner ' || a.runner, 'fail', format('agents that work has been given to name it (%s), but it is not in the runner file', string_agg(DISTINCT a.name, ', ')),
                'Add a block of that name to the runner file, or vibe.register_agent(name => …, runner => …).'
           FROM vibe.current_agents a
-         WHERE EXISTS (SELECT 1 FROM vibe.work w WHERE w.agent_name = a.name) AND a.runner NOT IN (SELECT r.name FROM vibe.runners() r)
+         WHERE a.name IN (SELECT w.agent_name FROM vibe.work w) AND a.runner NOT IN (SELECT r.name FROM vibe.runners() r)
          GROUP BY a.runner ORDER BY a.runner;
     IF current_setting('vibe_orchestrator.allow_same_user')::boolean AND EXISTS (SELECT 1 FROM vibe.runners() r WHERE r.prefix IS NULL) THEN
         RETURN NEXT ('same user', 'warn', 'agents without a prefix run as the server''s user and could do all that it can',
@@ -88,23 +88,21 @@ CREATE FUNCTION vibe._health_queue(at timestamptz)
 AS $$
 #variable_conflict use_column
 DECLARE
-    oldest timestamptz;
+    stalled record;
     stale bigint := (SELECT count(*) FROM vibe.find_stale_locks());
-    blocked bigint := (SELECT count(*) FROM vibe.work w WHERE w.waiting_for = 'person');
+    blocked bigint := (SELECT count(*) FROM vibe.work w WHERE w.waiting_for IN ('person', 'approval') AND w.waiting_for = 'person');
     stray bigint := (SELECT count(*) FROM vibe._live_shims() s
                       WHERE NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = s.run_id AND r.ended_at IS NULL));
 BEGIN
-    SELECT min(head.since) INTO oldest
-      FROM vibe.campaigns c
-     CROSS JOIN LATERAL (SELECT min(w.since) AS since FROM (
-            SELECT w.since FROM vibe.work w WHERE w.state = 'ready' AND w.campaign_id = c.id ORDER BY w.campaign_id, w.agent_name, w.priority, w.since LIMIT 1) w) head
-     WHERE c.status IN ('active', 'in_revision');
-    RETURN NEXT ('oldest waiting work', CASE WHEN oldest < at - interval '1 hour' THEN 'warn' ELSE 'ok' END,
-        coalesce('since ' || oldest, 'none'), CASE WHEN oldest < at - interval '1 hour' THEN 'SELECT * FROM vibe.queue LIMIT 20; vibe.why(task_id) says what it waits for.' END)::vibe.health_info;
+    SELECT count(*) AS n, min(h.since) AS since, min(h.agent_name) AS agent INTO stalled FROM vibe._stalled_heads(at) h;
+    RETURN NEXT ('waiting work', CASE WHEN stalled.n > 0 THEN 'warn' ELSE 'ok' END,
+        CASE WHEN stalled.n > 0 THEN format('%s agents began nothing for an hour, such as %s; the first of it waits since %s', stalled.n, stalled.agent, stalled.since)
+             ELSE 'no agent lets work wait for an hour' END,
+        CASE WHEN stalled.n > 0 THEN 'SELECT * FROM vibe.stuck;' END)::vibe.health_info;
     RETURN NEXT ('stale locks', CASE WHEN stale > 0 THEN 'warn' ELSE 'ok' END, stale::text,
         CASE WHEN stale > 0 THEN 'SELECT * FROM vibe.sweep();' END)::vibe.health_info;
     RETURN NEXT ('blocked work', CASE WHEN blocked > 0 THEN 'warn' ELSE 'ok' END, blocked::text,
-        CASE WHEN blocked > 0 THEN 'SELECT * FROM vibe.stuck; vibe.retry_step(task_id) tries one again.' END)::vibe.health_info;
+        CASE WHEN blocked > 0 THEN 'SELECT * FROM vibe.stuck; names the call that tries each again.' END)::vibe.health_info;
     RETURN NEXT ('stray supervisors', CASE WHEN stray > 0 THEN 'warn' ELSE 'ok' END, stray::text,
         CASE WHEN stray > 0 THEN 'A running dispatcher ends them; without one they end after vibe_orchestrator.orphan_grace.' END)::vibe.health_info;
 END
@@ -134,76 +132,3 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._health_outside(timestamptz) IS 'Whether a provider is paused, messages are overdue, or the server''s NOTIFY queue fills up.';
-
-CREATE FUNCTION vibe._health_host()
-    RETURNS SETOF vibe.health_info
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    host record;
-BEGIN
-    SELECT * INTO host FROM vibe._host_facts();
-    RETURN NEXT ('init process', CASE WHEN host.postmaster_pid = 1 THEN 'fail' ELSE 'ok' END, format('the server is pid %s', host.postmaster_pid),
-        CASE WHEN host.postmaster_pid = 1 THEN 'Run the container with --init: as pid 1 the server takes the end of any orphan for a crash.' END)::vibe.health_info;
-    RETURN NEXT ('restart', CASE WHEN host.service_unit IS NULL OR host.kill_mode IN ('process', 'none') THEN 'ok' ELSE 'warn' END,
-        CASE WHEN host.service_unit IS NULL THEN 'no service manager ends agents with the server'
-             WHEN host.kill_mode IN ('process', 'none') THEN format('%s leaves agents alone (KillMode=%s)', host.service_unit, host.kill_mode)
-             ELSE format('stopping %s ends every agent, too', host.service_unit) END,
-        CASE WHEN NOT (host.service_unit IS NULL OR host.kill_mode IN ('process', 'none'))
-             THEN 'Install the KillMode=process drop-in of README, or drain before a restart.' END)::vibe.health_info;
-END
-$$;
-COMMENT ON FUNCTION vibe._health_host() IS 'Whether the server is pid 1, and whether stopping it ends the agents, too.';
-
--- pg_cron's tables may be missing, in another database, or closed to the caller.
-CREATE FUNCTION vibe._health_cron()
-    RETURNS SETOF vibe.health_info
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    job record;
-    runnable boolean := coalesce(current_setting('cron.use_background_workers', true)::boolean, false) OR current_setting('cron.host', true) ~ '^/';
-BEGIN
-    IF to_regclass('cron.job') IS NULL OR NOT has_schema_privilege('cron', 'USAGE') OR NOT has_table_privilege('cron.job_run_details', 'SELECT') THEN
-        RETURN NEXT ('pg_cron', 'warn', format('cannot be seen from here (its database is %s)', coalesce(current_setting('cron.database_name', true), 'not set')),
-            'The dispatcher sweeps, too; for a net without it run what vibe.enable_cron() returns in that database.')::vibe.health_info;
-        RETURN;
-    END IF;
-    EXECUTE 'SELECT j.active, d.status, d.return_message, d.end_time FROM cron.job j
-        LEFT JOIN LATERAL (SELECT * FROM cron.job_run_details d WHERE d.jobid = j.jobid ORDER BY d.runid DESC LIMIT 1) d ON true
-        WHERE j.jobname = $1' INTO job USING vibe._cron_job_name();
-    RETURN NEXT (CASE
-        WHEN job.active IS NOT TRUE THEN ('pg_cron', 'warn', 'the sweep is not scheduled', 'SELECT * FROM vibe.enable_cron();')::vibe.health_info
-        WHEN job.status = 'failed' THEN ('pg_cron', 'fail', 'the last sweep failed: ' || left(coalesce(job.return_message, ''), 300),
-            'Set cron.use_background_workers = on, or let its user in by pg_hba.conf; then restart the server.')::vibe.health_info
-        WHEN job.status IS NULL AND NOT runnable THEN ('pg_cron', 'warn', 'scheduled, has not run yet, and needs to log in over TCP',
-            'Set cron.use_background_workers = on in the configuration file and restart the server.')::vibe.health_info
-        ELSE ('pg_cron', 'ok', coalesce(format('last sweep %s at %s', job.status, job.end_time), 'scheduled'), NULL)::vibe.health_info END);
-END
-$$;
-COMMENT ON FUNCTION vibe._health_cron() IS 'Whether pg_cron has the sweep, and whether it could run it.';
-
-CREATE FUNCTION vibe.health()
-    RETURNS SETOF vibe.health_info
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    at timestamptz;
-BEGIN
-    SELECT c.now INTO at FROM vibe.clock() c(now);
-    RETURN QUERY SELECT * FROM vibe._health_dispatcher();
-    RETURN QUERY SELECT * FROM vibe._health_versions();
-    RETURN QUERY SELECT * FROM vibe._health_runners();
-    RETURN QUERY SELECT * FROM vibe._health_queue(at);
-    RETURN QUERY SELECT * FROM vibe._health_outside(at);
-    RETURN QUERY SELECT * FROM vibe._health_host();
-    RETURN QUERY SELECT * FROM vibe._health_cron();
-END
-$$;
-COMMENT ON FUNCTION vibe.health() IS 'One row per check: dispatcher, versions, each runner, agents as the server''s user, oldest waiting work, stale locks, blocked work, stray supervisors, providers, outbox, notify queue, init process, restart, pg_cron. status is ok, warn or fail, next_step what to do. Raises nothing.';

@@ -20,7 +20,8 @@ SELECT v.name, v.level, v.model, v.description, true, now()
     ('vibe-audience-enricher', 'specialist', 'sonnet', 'Adds detail to audience profiles.')
   ) v(name, level, model, description);
 
-UPDATE vibe.agents SET heartbeat_schedule = '*/10 * * * *' WHERE name = 'vibe-orchestrator';
+UPDATE vibe.agents SET heartbeat_schedule = '*/10 * * * *', skill_path = vibe._share_directory() || '/vibe_orchestrator/skills/vibe-orchestrator'
+ WHERE name = 'vibe-orchestrator';
 
 CREATE FUNCTION vibe._install_preset(key bigint, slug text, name text, category text, description text, definition jsonb)
     RETURNS bigint

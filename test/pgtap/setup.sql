@@ -93,6 +93,19 @@ CREATE FUNCTION t.outcome(run bigint) RETURNS text LANGUAGE sql AS $$ SELECT out
 CREATE FUNCTION t.problems(definition jsonb, level text DEFAULT 'error') RETURNS text LANGUAGE sql
     AS $$ SELECT string_agg(DISTINCT code, ' ' ORDER BY code) FROM vibe.validate_pipeline(definition) v WHERE v.level = problems.level $$;
 
+-- One check of health, as "status: value".
+CREATE FUNCTION t.health(check_name text) RETURNS text LANGUAGE sql
+    AS $$ SELECT string_agg(h.status || ': ' || h.value, '; ') FROM vibe.health() h WHERE h.check_name = health.check_name $$;
+
+-- Does what a check's next_step begins with: a statement up to its semicolon.
+CREATE FUNCTION t.follow_hint(check_name text) RETURNS text LANGUAGE plpgsql
+    AS $$
+BEGIN
+    EXECUTE (SELECT substring(h.next_step, '^SELECT [^;]+') FROM vibe.health() h WHERE h.check_name = follow_hint.check_name);
+    RETURN t.health(follow_hint.check_name);
+END
+$$;
+
 -- Everything the verbs can write, as one number per table: equal before and after means nothing was left behind.
 CREATE FUNCTION t.everything() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -53,6 +53,8 @@ SELECT vibe.acquire_lock(5, 'vibe-keyword-researcher');
 SELECT vibe.fail_step(l.run_id, l.lock_token) FROM vibe.acquire_lock(6, 'vibe-keyword-researcher') l;
 SELECT vibe.cancel_branch(4, 'Side');
 SELECT vibe.pause_campaign(2);
+UPDATE vibe.campaigns SET backlog_threshold = 9 WHERE id = 1;
+SELECT vibe._ask_for_topics(vibe.clock());
 SELECT vibe.set_provider_limit('anthropic', 4), vibe.pause_provider('openai', '2100-01-01');
 SELECT vibe.register_service_category('translation', 'Translates.');
 SELECT vibe.register_service('mine', 'translation', env_var => 'MY_KEY', config => '{"region": "eu"}'), vibe.register_service('mail', 'email');
@@ -75,7 +77,7 @@ EOQ
 my $contents = q{
 	SELECT format('SELECT %L, count(*) || '' rows '' || md5(coalesce(string_agg(x, '','' ORDER BY x), '''')) FROM (SELECT (to_jsonb(r) - %L)::text FROM %s r) r(x)',
 	              c.oid::regclass, CASE WHEN c.relname IN ('agents', 'pipelines', 'pipeline_versions') THEN 'created_at' ELSE '' END, c.oid::regclass)
-	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'r' AND c.relname <> 'sweep_state'
+	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('sweep_state', 'health_history')
 	UNION ALL
 	SELECT format('SELECT %L, ''at '' || last_value FROM %s', c.oid::regclass, c.oid::regclass)
 	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'S'
