@@ -26,11 +26,14 @@ CREATE FUNCTION vibe._holds_its_step(run vibe.runs)
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF run.task_id IS NULL THEN
+        RETURN EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id = run.id);
+    END IF;
     RETURN (
         SELECT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = run.task_id AND w.branch = run.branch AND w.run_id = run.id));
 END
 $$;
-COMMENT ON FUNCTION vibe._holds_its_step(vibe.runs) IS 'Whether a run still holds the step it was claimed for: what every write by a run depends on.';
+COMMENT ON FUNCTION vibe._holds_its_step(vibe.runs) IS 'Whether a run still holds the step, or the chore, it was claimed for: what every write by a run depends on.';
 
 -- The run that a caller writes for. With a token: the run of that token, open or done and still what counts; without
 -- one (operators): the run that holds the step now.
@@ -209,7 +212,11 @@ BEGIN
     ELSIF lock_token IS NULL OR run.token_hash <> vibe._token_hash(lock_token) THEN
         PERFORM vibe._lock_lost(run.id, 'The token is not the one of this run.');
     END IF;
-    PERFORM vibe._lock_task(run.task_id);
+    IF run.task_id IS NULL THEN
+        PERFORM vibe._lock_chore(run.id);
+    ELSE
+        PERFORM vibe._lock_task(run.task_id);
+    END IF;
     SELECT * INTO run FROM vibe.runs r WHERE r.id = _run_by_token.run_id;
     IF run.closed_at IS NOT NULL THEN
         PERFORM vibe._lock_lost(run.id, format('Run %s was closed as %s at %s.', run.id, run.outcome, run.closed_at));
@@ -219,7 +226,7 @@ BEGIN
     RETURN run;
 END
 $$;
-COMMENT ON FUNCTION vibe._run_by_token(bigint, text) IS 'The open run of that id and token, its task locked. Raises VB006, VB011.';
+COMMENT ON FUNCTION vibe._run_by_token(bigint, text) IS 'The open run of that id and token, its task, or its chore, locked. Raises VB006, VB011.';
 
 CREATE FUNCTION vibe.renew_lock(run_id bigint, lock_token text)
     RETURNS TABLE (renewed boolean, lease_expires_at timestamptz)
@@ -361,13 +368,20 @@ BEGIN
         PERFORM vibe._invalid_argument('retry_after', fail_step.retry_after::text, 'Use 0 to 30 days, or NULL for the usual back-off.');
     END IF;
     run := vibe._run_by_token(fail_step.run_id, fail_step.lock_token);
+    IF run.task_id IS NULL THEN
+        -- A chore has no step to go back to: what follows, follows its process's end.
+        PERFORM vibe._close_run(run.id, fail_step.outcome, fail_step.error, at);
+        PERFORM vibe._wake(false);
+        RETURN QUERY SELECT NULL::text, NULL::timestamptz;
+        RETURN;
+    END IF;
     SELECT * INTO retreat FROM vibe._retreat(vibe._lock_task(run.task_id), run, fail_step.outcome, fail_step.error, false, fail_step.retry_after, at);
     PERFORM vibe._close_run(run.id, fail_step.outcome, fail_step.error, at);
     PERFORM vibe._wake(false);
     RETURN QUERY SELECT retreat.waiting_for, retreat.ready_at;
 END
 $$;
-COMMENT ON FUNCTION vibe.fail_step(bigint, text, text, text, interval) IS 'Ends a run without a result. The outcome class (vibe.outcomes) decides whether an attempt is used and whether the step retries, after retry_after or the usual back-off, or waits for a person. Locks the task row. Raises VB006, VB011, VB022, VB030.';
+COMMENT ON FUNCTION vibe.fail_step(bigint, text, text, text, interval) IS 'Ends a run without a result. The outcome class (vibe.outcomes) decides whether an attempt is used and whether the step retries, after retry_after or the usual back-off, or waits for a person; a heartbeat is over (both NULL). Locks the task row, or the heartbeat. Raises VB006, VB011, VB022, VB030.';
 
 CREATE FUNCTION vibe._step_not_found(task_id bigint, branch text, step integer, hint text)
     RETURNS text
@@ -654,14 +668,20 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM vibe._run_not_found(cancel_run.run_id);
     END IF;
-    task := vibe._lock_task(run.task_id);
+    IF run.task_id IS NULL THEN
+        PERFORM vibe._lock_chore(run.id);
+    ELSE
+        task := vibe._lock_task(run.task_id);
+    END IF;
     SELECT * INTO run FROM vibe.runs r WHERE r.id = cancel_run.run_id;
     IF run.closed_at IS NULL THEN
-        PERFORM vibe._retreat(task, run, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), false, NULL, at);
+        IF run.task_id IS NOT NULL THEN
+            PERFORM vibe._retreat(task, run, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), false, NULL, at);
+        END IF;
         PERFORM vibe._close_run(run.id, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), at);
         PERFORM vibe._wake(false);
     END IF;
     RETURN QUERY SELECT run.closed_at IS NULL;
 END
 $$;
-COMMENT ON FUNCTION vibe.cancel_run(bigint, text) IS 'Stops one run, its whole process tree; its step then waits for a person (retry_step). cancelled is false if it had ended already. Locks the task row. Raises VB006, VB022.';
+COMMENT ON FUNCTION vibe.cancel_run(bigint, text) IS 'Stops one run, its whole process tree; its step then waits for a person (retry_step), a heartbeat is over, and what a notifier had not sent is sent later. cancelled is false if it had ended already. Locks the task row, or the chore. Raises VB006, VB022.';

@@ -76,5 +76,8 @@ GRANT EXECUTE ON FUNCTION
     vibe.notify, vibe.mark_notifications_read, vibe.register_notification_kind, vibe.set_notification_rule
 TO vibe_operator;
 
+-- Heartbeats
+GRANT EXECUTE ON FUNCTION vibe.request_heartbeat TO vibe_operator;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep TO vibe_operator;

@@ -47,6 +47,7 @@ SELECT vibe.log_service_call('mine', 'rate_limited', retry_after => '1h', campai
 SELECT vibe.register_notification_kind('deadline_near', 'A deadline is near.');
 SELECT vibe.set_notification_rule('deadline_near', 'telegram', true), vibe.set_notification_rule('task_completed', 'in_app', false);
 SELECT vibe.notify('deadline_near', 'Tomorrow.', 'ann', dedup_key => 'tomorrow');
+SELECT vibe.request_heartbeat('translator', 'after the restore');
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.
@@ -90,6 +91,7 @@ SELECT string_agg(t, ' ') FROM (
 	UNION ALL SELECT 'notification_kinds' WHERE NOT EXISTS (SELECT FROM vibe.notification_kinds WHERE NOT is_preset)
 	UNION ALL SELECT 'notification_rules' WHERE NOT EXISTS (SELECT FROM vibe.notification_rules)
 	UNION ALL SELECT 'notifications' WHERE NOT EXISTS (SELECT FROM vibe.notifications)
+	UNION ALL SELECT 'chores' WHERE NOT EXISTS (SELECT FROM vibe.chores)
 	UNION ALL SELECT 'deliveries' WHERE NOT EXISTS (SELECT FROM vibe.deliveries)) missing(t)
 EOQ
 is($empty, '', 'every table has rows');
