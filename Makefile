@@ -6,6 +6,7 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 MODULE_big  = $(EXTENSION)
 OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 DATA        = $(wildcard sql/$(EXTENSION)--*--*.sql)
+SCRIPTS     = src/notify/vibe_notify
 DATA_built  = sql/$(EXTENSION)--$(EXTVERSION).sql
 SHIM        = src/shim/vibe_shim
 SHIM_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/shim/*.c)))
