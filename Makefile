@@ -8,6 +8,7 @@ OBJS        = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 # the full script of this version is built; those of released ones are frozen in sql/, beside the steps between them
 DATA_built  = build/$(EXTENSION)--$(EXTVERSION).sql
 DATA        = $(filter-out sql/$(notdir $(DATA_built)),$(wildcard sql/$(EXTENSION)--*.sql))
+SCRIPTS     = src/notify/vibe_notify
 SHIM        = src/shim/vibe_shim
 SHIM_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/shim/*.c)))
 EXTRA_CLEAN = $(SHIM) $(SHIM_OBJS) build/ log/ dist/ bench-out/

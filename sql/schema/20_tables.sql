@@ -136,7 +136,7 @@ COMMENT ON COLUMN vibe.pipeline_versions.pipeline_id IS 'The pipeline.';
 COMMENT ON COLUMN vibe.pipeline_versions.number IS 'Counts from 1 within the pipeline.';
 COMMENT ON COLUMN vibe.pipeline_versions.definition IS 'The definition as it was given.';
 COMMENT ON COLUMN vibe.pipeline_versions.convergence_step IS 'Main steps from this one on wait for all branches; NULL: none waits.';
-COMMENT ON COLUMN vibe.pipeline_versions.on_complete IS 'What a campaign does when it is completed.';
+COMMENT ON COLUMN vibe.pipeline_versions.on_complete IS 'What follows when a campaign is completed, each true or false: summary (how it went, in the feed and in what is sent), generate_manifest (the feed names the call that returns it), telegram (it is told there, unless a rule says otherwise).';
 COMMENT ON COLUMN vibe.pipeline_versions.created_at IS 'When it was made.';
 
 CREATE TABLE vibe.pipeline_steps (

@@ -75,7 +75,7 @@ CREATE TABLE vibe.usage_entries (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 COMMENT ON TABLE vibe.usage_entries IS 'What ended runs used that is not part of vibe.usage_totals yet: one row per run, a few hundred at most.';
 COMMENT ON COLUMN vibe.usage_entries.run_id IS 'The run; it may be pruned.';
-COMMENT ON COLUMN vibe.usage_entries.project_id IS 'Its project.';
+COMMENT ON COLUMN vibe.usage_entries.project_id IS 'Its project; 0 for a heartbeat.';
 COMMENT ON COLUMN vibe.usage_entries.campaign_id IS 'Its campaign, 0 for none.';
 COMMENT ON COLUMN vibe.usage_entries.agent_name IS 'Its agent.';
 COMMENT ON COLUMN vibe.usage_entries.provider IS 'Its provider, empty for none.';
@@ -112,7 +112,7 @@ CREATE TABLE vibe.usage_totals (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE vibe.usage_totals IS 'What ended runs used, added up; with vibe.usage_entries it is all that was ever used, pruned runs and deleted tasks included.';
 COMMENT ON COLUMN vibe.usage_totals.campaign_id IS 'The campaign, 0 for none.';
-COMMENT ON COLUMN vibe.usage_totals.project_id IS 'The project.';
+COMMENT ON COLUMN vibe.usage_totals.project_id IS 'The project; 0 for heartbeats.';
 COMMENT ON COLUMN vibe.usage_totals.agent_name IS 'The agent.';
 COMMENT ON COLUMN vibe.usage_totals.provider IS 'The provider, empty for none.';
 COMMENT ON COLUMN vibe.usage_totals.model IS 'The model, empty for unknown.';

@@ -70,11 +70,14 @@ CREATE TABLE vibe.deliveries (
     next_attempt_at timestamptz,
     sent_at timestamptz,
     error text,
+    message_id bigint,
+    run_id bigint,
+    doubts smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (notification_id, channel),
     CONSTRAINT state_is_known CHECK (state IN ('pending', 'sent', 'failed', 'dropped')),
     CONSTRAINT only_pending_has_a_next_attempt CHECK ((state = 'pending') = (next_attempt_at IS NOT NULL)),
     CONSTRAINT only_sent_says_when CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
-    CONSTRAINT attempts_are_not_negative CHECK (attempts >= 0)
+    CONSTRAINT counts_are_not_negative CHECK (attempts >= 0 AND doubts >= 0)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE vibe.deliveries IS 'The outbox: one row per notification and channel that a rule enables.';
 COMMENT ON COLUMN vibe.deliveries.notification_id IS 'The notification.';
@@ -84,11 +87,16 @@ COMMENT ON COLUMN vibe.deliveries.attempts IS 'How often sending it was tried.';
 COMMENT ON COLUMN vibe.deliveries.next_attempt_at IS 'When it is due; NULL once it is settled.';
 COMMENT ON COLUMN vibe.deliveries.sent_at IS 'When it was sent.';
 COMMENT ON COLUMN vibe.deliveries.error IS 'Why the last attempt failed, or why it was dropped.';
+COMMENT ON COLUMN vibe.deliveries.message_id IS 'The message it goes out with, named by its first notification; set by the first attempt, and then for good: a message that is repeated is the same one.';
+COMMENT ON COLUMN vibe.deliveries.run_id IS 'The run that sends it now, or sent it.';
+COMMENT ON COLUMN vibe.deliveries.doubts IS 'Attempts after which nobody can know whether it arrived; the second is the last.';
 
 CREATE INDEX notifications_unread_idx ON vibe.notifications (id) WHERE read_at IS NULL AND in_app;
 CREATE INDEX notifications_dedup_idx ON vibe.notifications (dedup_key, at) WHERE dedup_key IS NOT NULL;
 CREATE INDEX notifications_at_idx ON vibe.notifications (at);
-CREATE INDEX deliveries_due_idx ON vibe.deliveries (next_attempt_at) WHERE state = 'pending';
+-- What is due on a channel, and when anything will be.
+CREATE INDEX deliveries_due_idx ON vibe.deliveries (channel, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX deliveries_next_idx ON vibe.deliveries (next_attempt_at) WHERE state = 'pending';
 
 INSERT INTO vibe.notification_kinds (kind, description, in_app, is_preset) VALUES
     ('campaign_activated', 'a campaign was activated', true, true),
@@ -100,7 +108,9 @@ INSERT INTO vibe.notification_kinds (kind, description, in_app, is_preset) VALUE
     ('approval_needed', 'a result, or a gate, waits for a person''s approval', true, true),
     ('budget_reached', 'a spending ceiling was reached', true, true),
     ('provider_paused', 'a model provider asked to wait', true, true),
-    ('backlog_low', 'a campaign has little left to do', true, true);
+    ('backlog_low', 'a campaign has little left to do', true, true),
+    ('heartbeat_failed', 'a heartbeat of an agent ended without success', false, true),
+    ('channel_failed', 'notifications cannot be sent on a channel', true, true);
 
 SELECT pg_catalog.pg_extension_config_dump('vibe.notification_kinds', 'WHERE NOT is_preset');
 SELECT pg_catalog.pg_extension_config_dump('vibe.notification_rules', '');

@@ -5,6 +5,8 @@
 -- limits count rides along, so that counting reads this small index and nothing else.
 CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch)
     INCLUDE (campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
+-- At most one of a heartbeat, or of a channel's notifier: they too have a workspace.
+CREATE UNIQUE INDEX runs_one_live_run_per_chore_idx ON vibe.runs (agent_name, kind) WHERE ended_at IS NULL AND task_id IS NULL;
 -- Closed runs whose process still has to go.
 CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL AND closed_at IS NOT NULL;
 -- Leases that can run out.

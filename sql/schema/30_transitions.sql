@@ -11,7 +11,7 @@
 -- working = researched | briefed | drafted | reviewed | humanized
 -- diagram:end
 --
--- Lock order of every verb, always in this order and with ids ascending: task rows (FOR NO KEY UPDATE), work
+-- Lock order of every verb, always in this order and with ids ascending: chores, task rows (FOR NO KEY UPDATE), work
 -- rows, run rows, campaign row. What depends on other rows is read in a statement of its own after the locks.
 
 INSERT INTO vibe.task_statuses (status, is_final, is_preset, description) VALUES

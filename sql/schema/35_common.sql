@@ -140,7 +140,7 @@ COMMENT ON FUNCTION vibe._wants(jsonb, text) IS 'Whether a deliverable is wanted
 
 CREATE FUNCTION vibe._record(
     kind text, message text, detail jsonb,
-    project_id bigint, campaign_id bigint, task_id bigint DEFAULT NULL
+    project_id bigint, campaign_id bigint, task_id bigint DEFAULT NULL, also_to text DEFAULT NULL
 )
     RETURNS bigint
     LANGUAGE plpgsql
@@ -155,11 +155,11 @@ BEGIN
     VALUES (vibe.clock(), kind, vibe._actor(), project_id, nullif(campaign_id, 0), task_id, message,
             coalesce(detail, '{}'))
     RETURNING id INTO new_id;
-    PERFORM vibe._notify(kind, message, detail, project_id, campaign_id, task_id);
+    PERFORM vibe._notify(kind, message, detail, project_id, campaign_id, task_id, also_to => also_to);
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION vibe._record(text, text, jsonb, bigint, bigint, bigint) IS 'One line of history, in the transaction of what it tells; also a notification where its kind is one.';
+COMMENT ON FUNCTION vibe._record(text, text, jsonb, bigint, bigint, bigint, text) IS 'One line of history, in the transaction of what it tells; also a notification where its kind is one, which goes to the channel also_to as well.';
 
 CREATE FUNCTION vibe._task_not_found(task_id bigint)
     RETURNS text

@@ -17,7 +17,8 @@ COMMENT ON FUNCTION vibe._outside_limits() IS 'The numbers of services and notif
 -- is cut, nothing is unique, and the same dedup_key twice from two transactions at once is told twice.
 CREATE FUNCTION vibe._notify(
     kind text, message text, detail jsonb DEFAULT NULL, project_id bigint DEFAULT NULL, campaign_id bigint DEFAULT NULL,
-    task_id bigint DEFAULT NULL, run_id bigint DEFAULT NULL, recipient text DEFAULT NULL, dedup_key text DEFAULT NULL
+    task_id bigint DEFAULT NULL, run_id bigint DEFAULT NULL, recipient text DEFAULT NULL, dedup_key text DEFAULT NULL,
+    also_to text DEFAULT NULL
 )
     RETURNS bigint
     LANGUAGE plpgsql
@@ -31,6 +32,7 @@ DECLARE
 BEGIN
     SELECT coalesce((SELECT r.enabled FROM vibe.notification_rules r WHERE r.kind = k.kind AND r.channel = 'in_app'), k.in_app),
            EXISTS (SELECT 1 FROM vibe.notification_rules r WHERE r.kind = k.kind AND r.channel <> 'in_app' AND r.enabled)
+               OR _notify.also_to IS NOT NULL
       INTO shown, sent
       FROM vibe.notification_kinds k WHERE k.kind = _notify.kind;
     IF (shown OR sent) IS NOT TRUE THEN
@@ -48,12 +50,17 @@ BEGIN
     IF sent THEN
         INSERT INTO vibe.deliveries (notification_id, channel, next_attempt_at)
         SELECT new_id, r.channel, moment + r.collect_for FROM vibe.notification_rules r
-         WHERE r.kind = _notify.kind AND r.channel <> 'in_app' AND r.enabled;
+         WHERE r.kind = _notify.kind AND r.channel <> 'in_app' AND r.enabled
+        UNION ALL
+        SELECT new_id, _notify.also_to, moment
+         WHERE _notify.also_to IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM vibe.notification_rules r WHERE r.kind = _notify.kind AND r.channel = _notify.also_to);
+        PERFORM vibe._wake(false);
     END IF;
     RETURN new_id;
 END
 $$;
-COMMENT ON FUNCTION vibe._notify(text, text, jsonb, bigint, bigint, bigint, bigint, text, text) IS 'Tells something: an inbox row where the kind, or a rule, wants it in_app, an outbox row per channel whose rule is enabled; nothing where nobody wants it, where the kind is unknown, or where dedup_key was told in the last ten minutes. Returns the notification''s id.';
+COMMENT ON FUNCTION vibe._notify(text, text, jsonb, bigint, bigint, bigint, bigint, text, text, text) IS 'Tells something: an inbox row where the kind, or a rule, wants it in_app, an outbox row per channel whose rule is enabled, and for also_to unless a rule speaks of it; nothing where nobody wants it, where the kind is unknown, or where dedup_key was told in the last ten minutes. Returns the notification''s id.';
 
 CREATE FUNCTION vibe._tell_crash(task vibe.tasks, run vibe.runs, outcome text, error text)
     RETURNS bigint

@@ -394,9 +394,9 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
-     WHERE c.id = campaign.id;
-    PERFORM vibe._record('campaign_completed', format('Campaign "%s" was completed.', campaign.name),
-        NULL, campaign.project_id, campaign.id);
+     WHERE c.id = campaign.id
+    RETURNING c.* INTO campaign;
+    PERFORM vibe._tell_campaign_completed(campaign, false);
     RETURN true;
 END
 $$;
@@ -442,9 +442,9 @@ BEGIN
     END IF;
     IF campaign.status <> 'completed' THEN
         UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
-         WHERE c.id = campaign.id;
-        PERFORM vibe._record('campaign_completed', format('Campaign "%s" was completed by hand.', campaign.name),
-            NULL, campaign.project_id, campaign.id);
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        PERFORM vibe._tell_campaign_completed(campaign, true);
     END IF;
     RETURN QUERY SELECT campaign.id, 'completed'::text;
 END

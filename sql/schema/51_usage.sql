@@ -118,13 +118,13 @@ BEGIN
     SELECT * INTO task FROM vibe.tasks t WHERE t.id = NEW.task_id;
     INSERT INTO vibe.usage_entries (run_id, project_id, campaign_id, agent_name, provider, model, branch, step, day, unknown_cost_runs,
         input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, counted_usd)
-    VALUES (NEW.id, task.project_id, NEW.campaign_id, NEW.agent_name, coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step,
+    VALUES (NEW.id, coalesce(task.project_id, 0), NEW.campaign_id, NEW.agent_name, coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step,
         vibe._day(NEW.claimed_at), (NEW.cost_usd IS NULL AND NOT vibe._never_ran(NEW.outcome, NEW.started_at))::integer,
         coalesce(NEW.input_tokens, 0), coalesce(NEW.output_tokens, 0), coalesce(NEW.cache_read_tokens, 0), coalesce(NEW.cache_write_tokens, 0),
         NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at));
     IF NEW.cost_usd > NEW.reserved_usd THEN
-        PERFORM vibe._record('budget_overrun', format('Run %s of task "%s" cost %s USD; %s were reserved.', NEW.id, left(task.title, 200),
-                trim_scale(NEW.cost_usd), NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', trim_scale(NEW.cost_usd), 'reserved_usd', NEW.reserved_usd),
+        PERFORM vibe._record('budget_overrun', format('Run %s of %s cost %s USD; %s were reserved.', NEW.id,
+                coalesce('task "' || left(task.title, 200) || '"', 'agent "' || NEW.agent_name || '"'), trim_scale(NEW.cost_usd), NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', trim_scale(NEW.cost_usd), 'reserved_usd', NEW.reserved_usd),
             task.project_id, task.campaign_id, task.id);
     END IF;
     IF NEW.reserved_usd IS NOT NULL AND task.ended_at IS NULL
@@ -142,7 +142,7 @@ COMMENT ON FUNCTION vibe._count_usage() IS 'Counts what a run used at its end, o
 -- UPDATE only: a restore inserts runs that have ended, and their entries and totals beside them.
 CREATE TRIGGER usage_is_counted_at_the_end
     AFTER UPDATE OF ended_at ON vibe.runs
-    FOR EACH ROW WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL)
+    FOR EACH ROW WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL AND NEW.kind <> 'notify')
     EXECUTE FUNCTION vibe._count_usage();
 
 CREATE FUNCTION vibe._day(at timestamptz)
@@ -169,13 +169,13 @@ DECLARE
     pruned bigint;
 BEGIN
     PERFORM vibe._merge_usage(10000);
-    old := ARRAY(SELECT r.id FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
-                  WHERE r.ended_at < at - older_than AND t.ended_at < at - older_than ORDER BY r.id LIMIT most);
+    old := ARRAY(SELECT r.id FROM vibe.runs r LEFT JOIN vibe.tasks t ON t.id = r.task_id
+                  WHERE r.ended_at < at - older_than AND (t.ended_at < at - older_than OR r.task_id IS NULL) ORDER BY r.id LIMIT most);
     locked := ARRAY(SELECT t.id FROM vibe.tasks t
                      WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (old)) AND t.ended_at < at - older_than
                      ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
     WITH gone AS (
-        DELETE FROM vibe.runs r WHERE r.id = ANY (old) AND r.task_id = ANY (locked)
+        DELETE FROM vibe.runs r WHERE r.id = ANY (old) AND (r.task_id = ANY (locked) OR r.task_id IS NULL)
         RETURNING r.task_id, vibe._counted(r.cost_usd, r.reserved_usd, r.outcome, r.started_at) AS counted_usd
     ), noted AS (
         UPDATE vibe.tasks t SET folded_usd = t.folded_usd + g.counted_usd
@@ -186,4 +186,4 @@ BEGIN
     RETURN pruned;
 END
 $$;
-COMMENT ON FUNCTION vibe._fold_and_prune_runs(interval, integer) IS 'Adds entries of ended runs to the totals, and deletes up to so many runs that ended longer ago, of tasks that did too; returns how many were deleted. No sum of usage changes.';
+COMMENT ON FUNCTION vibe._fold_and_prune_runs(interval, integer) IS 'Adds entries of ended runs to the totals, and deletes up to so many runs that ended longer ago, of tasks that did too or of chores; returns how many were deleted. No sum of usage changes.';

@@ -26,11 +26,14 @@ CREATE FUNCTION vibe._holds_its_step(run vibe.runs)
 AS $$
 #variable_conflict use_column
 BEGIN
+    IF run.task_id IS NULL THEN
+        RETURN EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id = run.id);
+    END IF;
     RETURN (
         SELECT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = run.task_id AND w.branch = run.branch AND w.run_id = run.id));
 END
 $$;
-COMMENT ON FUNCTION vibe._holds_its_step(vibe.runs) IS 'Whether a run still holds the step it was claimed for: what every write by a run depends on.';
+COMMENT ON FUNCTION vibe._holds_its_step(vibe.runs) IS 'Whether a run still holds the step, or the chore, it was claimed for: what every write by a run depends on.';
 
 -- The run that a caller writes for. With a token: the run of that token, open or done and still what counts; without
 -- one (operators): the run that holds the step now.
@@ -190,7 +193,11 @@ BEGIN
     ELSIF lock_token IS NULL OR run.token_hash <> vibe._token_hash(lock_token) THEN
         PERFORM vibe._lock_lost(run.id, 'The token is not the one of this run.');
     END IF;
-    PERFORM vibe._lock_task(run.task_id);
+    IF run.task_id IS NULL THEN
+        PERFORM vibe._lock_chore(run.id);
+    ELSE
+        PERFORM vibe._lock_task(run.task_id);
+    END IF;
     SELECT * INTO run FROM vibe.runs r WHERE r.id = _run_by_token.run_id;
     IF run.closed_at IS NOT NULL THEN
         PERFORM vibe._lock_lost(run.id, format('Run %s was closed as %s at %s.', run.id, run.outcome, run.closed_at));
@@ -200,7 +207,7 @@ BEGIN
     RETURN run;
 END
 $$;
-COMMENT ON FUNCTION vibe._run_by_token(bigint, text) IS 'The open run of that id and token, its task locked. Raises VB006, VB011.';
+COMMENT ON FUNCTION vibe._run_by_token(bigint, text) IS 'The open run of that id and token, its task, or its chore, locked. Raises VB006, VB011.';
 
 CREATE FUNCTION vibe.renew_lock(run_id bigint, lock_token text)
     RETURNS TABLE (renewed boolean, lease_expires_at timestamptz)

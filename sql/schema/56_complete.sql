@@ -100,13 +100,20 @@ BEGIN
         PERFORM vibe._invalid_argument('retry_after', fail_step.retry_after::text, 'Use 0 to 30 days, or NULL for the usual back-off.');
     END IF;
     run := vibe._run_by_token(fail_step.run_id, fail_step.lock_token);
+    IF run.task_id IS NULL THEN
+        -- A chore has no step to go back to: what follows, follows its process's end.
+        PERFORM vibe._close_run(run.id, fail_step.outcome, fail_step.error, at);
+        PERFORM vibe._wake(false);
+        RETURN QUERY SELECT NULL::text, NULL::timestamptz;
+        RETURN;
+    END IF;
     SELECT * INTO retreat FROM vibe._retreat(vibe._lock_task(run.task_id), run, fail_step.outcome, fail_step.error, false, fail_step.retry_after, at);
     PERFORM vibe._close_run(run.id, fail_step.outcome, fail_step.error, at);
     PERFORM vibe._wake(false);
     RETURN QUERY SELECT retreat.waiting_for, retreat.ready_at;
 END
 $$;
-COMMENT ON FUNCTION vibe.fail_step(bigint, text, text, text, interval) IS 'Ends a run without a result. The outcome class (vibe.outcomes) decides whether an attempt is used and whether the step retries, after retry_after or the usual back-off, or waits for a person. Locks the task row. Raises VB006, VB011, VB022, VB030.';
+COMMENT ON FUNCTION vibe.fail_step(bigint, text, text, text, interval) IS 'Ends a run without a result. The outcome class (vibe.outcomes) decides whether an attempt is used and whether the step retries, after retry_after or the usual back-off, or waits for a person; a heartbeat is over (both NULL). Locks the task row, or the heartbeat. Raises VB006, VB011, VB022, VB030.';
 
 CREATE FUNCTION vibe._step_not_found(task_id bigint, branch text, step integer, hint text)
     RETURNS text

@@ -178,7 +178,7 @@ DECLARE
     inputs jsonb;
 BEGIN
     SELECT jsonb_build_object(
-               'contract', 1, 'run_id', run.id::text, 'task_id', t.id, 'branch', run.branch, 'step', run.step,
+               'contract', 1, 'kind', run.kind, 'run_id', run.id::text, 'task_id', t.id, 'branch', run.branch, 'step', run.step,
                'step_label', s.label, 'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model,
                'campaign_id', t.campaign_id, 'campaign', c.slug, 'project', p.slug, 'title', t.title,
                'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
@@ -253,7 +253,7 @@ DECLARE
 BEGIN
     PERFORM vibe._begin_verb();
     run := vibe._run_by_token(get_run_input.run_id, get_run_input.lock_token);
-    RETURN vibe._launch(run, NULL) - 'token';
+    RETURN CASE WHEN run.task_id IS NULL THEN vibe._launch_chore(run, NULL) ELSE vibe._launch(run, NULL) END - 'token';
 END
 $$;
-COMMENT ON FUNCTION vibe.get_run_input(bigint, text) IS 'What the agent of an open run needs to know: prompt, inputs from earlier steps, revision notes, limits. Locks the task row. Raises VB006, VB011, VB022.';
+COMMENT ON FUNCTION vibe.get_run_input(bigint, text) IS 'What the agent of an open run needs to know: prompt, inputs from earlier steps, revision notes, limits; for a heartbeat its prompt and note. Locks the task row, or the heartbeat. Raises VB006, VB011, VB022.';

@@ -46,17 +46,23 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM vibe._run_not_found(cancel_run.run_id);
     END IF;
-    task := vibe._lock_task(run.task_id);
+    IF run.task_id IS NULL THEN
+        PERFORM vibe._lock_chore(run.id);
+    ELSE
+        task := vibe._lock_task(run.task_id);
+    END IF;
     SELECT * INTO run FROM vibe.runs r WHERE r.id = cancel_run.run_id;
     IF run.closed_at IS NULL THEN
-        PERFORM vibe._retreat(task, run, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), false, NULL, at);
+        IF run.task_id IS NOT NULL THEN
+            PERFORM vibe._retreat(task, run, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), false, NULL, at);
+        END IF;
         PERFORM vibe._close_run(run.id, 'cancelled', coalesce(cancel_run.reason, 'the run was cancelled'), at);
         PERFORM vibe._wake(false);
     END IF;
     RETURN QUERY SELECT run.closed_at IS NULL;
 END
 $$;
-COMMENT ON FUNCTION vibe.cancel_run(bigint, text) IS 'Stops one run, its whole process tree; its step then waits for a person (retry_step). cancelled is false if it had ended already. Locks the task row. Raises VB006, VB022.';
+COMMENT ON FUNCTION vibe.cancel_run(bigint, text) IS 'Stops one run, its whole process tree; its step then waits for a person (retry_step), a heartbeat is over, and what a notifier had not sent is sent later. cancelled is false if it had ended already. Locks the task row, or the chore. Raises VB006, VB022.';
 
 -- Raises VB020 where nothing of the branch is left to give up.
 CREATE FUNCTION vibe._check_branch_cancellable(task vibe.tasks, branch text)

@@ -137,7 +137,9 @@ CREATE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], 
 AS $$
 #variable_conflict use_column
 DECLARE
-    last_served bigint := coalesce((SELECT r.campaign_id FROM vibe.runs r ORDER BY r.id DESC LIMIT 1), 0);
+    -- Chores serve no campaign; the look back is short, however many of them there were.
+    last_served bigint := coalesce((SELECT r.campaign_id FROM (SELECT l.* FROM vibe.runs l ORDER BY l.id DESC LIMIT 20) r
+                                     WHERE r.kind = 'task' ORDER BY r.id DESC LIMIT 1), 0);
 BEGIN
     RETURN ARRAY(
         WITH RECURSIVE load AS MATERIALIZED (

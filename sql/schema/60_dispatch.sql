@@ -25,8 +25,8 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_draining() IS 'Whether drain() keeps everything from being claimed.';
 
--- Tables written: work, runs, providers; at a ceiling budget_crossings, activities. Locks: the limits that are in
--- play (tried, never waited for), the taken work rows (SKIP LOCKED), no task row; verbs that hold a task row wait for
+-- Tables written: work, runs, providers, chores, deliveries; at a ceiling budget_crossings, activities. Locks: the limits that are in
+-- play (tried, never waited for), the taken work rows or chore (SKIP LOCKED), no task row; verbs that hold a task row wait for
 -- the work row a moment and then see the new run.
 CREATE FUNCTION vibe._claim_runs(
     runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
@@ -50,6 +50,10 @@ BEGIN
     IF NOT vibe._is_home() OR vibe._is_draining() THEN
         RETURN;
     END IF;
+    RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, at) c;
+    IF FOUND THEN
+        RETURN;
+    END IF;
     ceilings := vibe._ceilings_in_play(at);
     chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
     PERFORM vibe._note_crossings(ceilings, runners, providers, at);
@@ -65,7 +69,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider and whose stand-in while that is paused are providers[i] and fallbacks[i]. After the commit these runs are launching. more: some were left for a limit, so another call may find others.';
+COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider and whose stand-in while that is paused are providers[i] and fallbacks[i]. After the commit these runs are launching. A chore that is due goes first, and alone. more: another call may find others.';
 
 CREATE FUNCTION vibe._unclaim_paused(run_ids bigint[])
     RETURNS SETOF bigint
@@ -87,8 +91,8 @@ BEGIN
     IF given_up = '{}' THEN
         RETURN;
     END IF;
-    PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (given_up))
-      ORDER BY t.id FOR NO KEY UPDATE;
+    PERFORM vibe._lock_runs(given_up);
+    PERFORM vibe._unclaim_chores(given_up);
     PERFORM vibe._put_back(given_up, 'it was paused before the start', at);
     UPDATE vibe.runs r SET ended_at = at WHERE r.id = ANY (given_up) AND r.ended_at IS NULL;
     RETURN QUERY SELECT unnest(given_up);
@@ -159,12 +163,16 @@ CREATE FUNCTION vibe._next_due()
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
+    -- A chore or message that is due and was not taken waits for a slot, a limit, or a runner: not for a time.
     SELECT least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
                  (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p),
                  (SELECT (x.day + 1)::timestamp AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
-                   WHERE x.name LIKE E'daily\\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1));
+                   WHERE x.name LIKE E'daily\\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1),
+                 (SELECT min(c.ready_at) FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at > vibe.clock()),
+                 (SELECT d.next_attempt_at FROM vibe.deliveries d
+                   WHERE d.state = 'pending' AND d.next_attempt_at > vibe.clock() ORDER BY d.next_attempt_at LIMIT 1));
 END;
-COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached.';
+COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached, or the next chore or message is due.';
 
 CREATE FUNCTION vibe._read_record(record text)
     RETURNS jsonb
@@ -253,7 +261,8 @@ END
 $$;
 COMMENT ON FUNCTION vibe._judge(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run by its exit record and moves its task accordingly; returns the outcome that counts.';
 
--- Tables written: runs, work, tasks, campaigns, activities. Locks, in order: the task row, at its end the campaign.
+-- Tables written: runs, work, tasks, campaigns, activities. Locks, in order: the task row, at its end the campaign;
+-- for a chore's run see _finish_chore().
 CREATE FUNCTION vibe._finish_run(run_id bigint, record text)
     RETURNS TABLE (accepted boolean, publish_path text)
     LANGUAGE plpgsql
@@ -267,6 +276,10 @@ DECLARE
     task vibe.tasks;
     run vibe.runs;
 BEGIN
+    IF EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = _finish_run.run_id AND r.task_id IS NULL) THEN
+        RETURN QUERY SELECT vibe._finish_chore(_finish_run.run_id, parsed, at), NULL::text;
+        RETURN;
+    END IF;
     SELECT t.* INTO task FROM vibe.tasks t
      WHERE t.id = (SELECT r.task_id FROM vibe.runs r WHERE r.id = _finish_run.run_id) FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -293,20 +306,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe._finish_run(bigint, text) IS 'The end of a dispatched run''s process, told by its exit record. Decides the run if its token has not done so; else only exit, usage, cost and tails are filled in. Repeating it changes nothing. publish_path is where a staged output file belongs.';
 
--- Locks: the tasks, ids ascending. For several ends in one transaction: a task's end also takes the campaign's
--- lock, and whoever holds that must not wait for a task.
+-- Locks: the chores, then the tasks, ids ascending. For several ends in one transaction: a task's end also takes the
+-- campaign's lock, and whoever holds that must not wait for a task. Chores go first, since an agent's verb holds its
+-- heartbeat when it comes to a task.
 CREATE FUNCTION vibe._lock_runs(run_ids bigint[])
     RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    PERFORM 1 FROM vibe.chores c WHERE c.run_id = ANY (run_ids) ORDER BY c.name FOR UPDATE;
     RETURN cardinality(ARRAY(SELECT t.id FROM vibe.tasks t
         WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids))
         ORDER BY t.id FOR NO KEY UPDATE));
 END
 $$;
-COMMENT ON FUNCTION vibe._lock_runs(bigint[]) IS 'Locks the tasks of runs that are about to be finished together; returns how many.';
+COMMENT ON FUNCTION vibe._lock_runs(bigint[]) IS 'Locks the chores and tasks of runs that are about to be finished together; returns how many tasks.';
 
 -- A home is noted by the first activation, so that a dump carries it and its copy knows. A dispatcher must not note
 -- it: it may see a database while that is being restored.
@@ -350,6 +365,7 @@ BEGIN
     PERFORM 1 FROM vibe.home h WHERE h.identity <> here FOR UPDATE;
     IF FOUND THEN
         lost := vibe._lose_dispatched_runs('the database lives on another server now', false, at);
+        PERFORM vibe._drop_deliveries('the database lives on another server now: its former home may have sent it');
         UPDATE vibe.home h SET identity = here, since = at, draining_since = NULL;
         PERFORM vibe._record('taken_over', 'This server took the data over.', jsonb_build_object('runs_lost', lost), NULL, NULL);
     END IF;
@@ -357,9 +373,10 @@ BEGIN
     RETURN QUERY SELECT here, lost;
 END
 $$;
-COMMENT ON FUNCTION vibe.take_over() IS 'Makes this server the home of a copied database: runs of the former home are lost and their steps ready again, without using up attempts, and its dispatcher starts agents. Call it only when the former home starts none any more. Raises VB022.';
+COMMENT ON FUNCTION vibe.take_over() IS 'Makes this server the home of a copied database: runs of the former home are lost and their steps ready again, without using up attempts, and its dispatcher starts agents. Notifications that were still to be sent are dropped: the former home may have sent them. Call it only when the former home starts none any more. Raises VB022.';
 
--- Tables written: work, runs. Locks, in order: the tasks, ids ascending; their work; their runs.
+-- Tables written: work, runs, chores, deliveries, activities. Locks, in order: the chores; the tasks, ids ascending;
+-- their work; their runs.
 CREATE FUNCTION vibe._lose_dispatched_runs(reason text, skip_busy boolean, at timestamptz)
     RETURNS bigint
     LANGUAGE plpgsql
@@ -367,6 +384,7 @@ CREATE FUNCTION vibe._lose_dispatched_runs(reason text, skip_busy boolean, at ti
 AS $$
 DECLARE
     wanted bigint[] := ARRAY(SELECT DISTINCT r.task_id FROM vibe.runs r WHERE r.ended_at IS NULL AND r.started_by = 'dispatcher');
+    chores bigint[] := vibe._lock_chores(skip_busy);
     locked bigint[];
     live bigint[];
 BEGIN
@@ -376,13 +394,14 @@ BEGIN
         locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id = ANY (wanted) ORDER BY t.id FOR NO KEY UPDATE);
     END IF;
     live := ARRAY(SELECT r.id FROM vibe.runs r
-                   WHERE r.task_id = ANY (locked) AND r.ended_at IS NULL AND r.started_by = 'dispatcher' ORDER BY r.id);
+                   WHERE (r.task_id = ANY (locked) OR r.id = ANY (chores)) AND r.ended_at IS NULL AND r.started_by = 'dispatcher' ORDER BY r.id);
     PERFORM vibe._free_work(live, at);
     UPDATE vibe.runs r
        SET outcome = coalesce(r.outcome, 'lost'), error = coalesce(r.error, CASE WHEN r.outcome IS NULL THEN reason END),
            closed_at = coalesce(r.closed_at, at), ended_at = at
      WHERE r.id = ANY (live);
+    PERFORM vibe._end_chore(r, NULL, false, at) FROM vibe.runs r WHERE r.id = ANY (live) AND r.task_id IS NULL;
     RETURN cardinality(live);
 END
 $$;
-COMMENT ON FUNCTION vibe._lose_dispatched_runs(text, boolean, timestamptz) IS 'Closes every run of a dispatcher that is gone for good, as lost, and makes their steps ready. skip_busy leaves tasks that somebody has locked for the next time, so that a sweep never waits with locks of its own.';
+COMMENT ON FUNCTION vibe._lose_dispatched_runs(text, boolean, timestamptz) IS 'Closes every run of a dispatcher that is gone for good, as lost, and makes their steps ready. skip_busy leaves tasks and chores that somebody has locked for the next time, so that a sweep never waits with locks of its own.';

@@ -182,6 +182,8 @@ BEGIN
             coalesce(set_notification_rule.collect_for, '0'))
     ON CONFLICT ON CONSTRAINT notification_rules_pkey DO UPDATE SET
         enabled = excluded.enabled, collect_for = coalesce(set_notification_rule.collect_for, r.collect_for);
+    -- Only at home anything is sent.
+    PERFORM vibe._note_home() WHERE set_notification_rule.enabled AND set_notification_rule.channel <> 'in_app';
     RETURN QUERY
         SELECT l.* FROM vibe.list_notification_rules() l
          WHERE l.kind = set_notification_rule.kind AND l.channel = set_notification_rule.channel;

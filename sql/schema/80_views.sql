@@ -1,29 +1,36 @@
 -- What a person sees. Reads only: everything here works on a standby.
 
 CREATE VIEW vibe.now AS
-    SELECT r.id AS run_id, r.agent_name AS agent, t.title AS task, r.task_id, s.label AS step, r.branch, r.attempt,
+    SELECT r.id AS run_id, r.agent_name AS agent, t.title AS task, r.task_id, coalesce(s.label, r.kind) AS step, r.branch, r.attempt,
            CASE WHEN r.closed_at IS NOT NULL THEN 'stopping' WHEN r.started_at IS NULL THEN 'launching' ELSE 'running' END AS state,
            r.started_by, r.claimed_at AS since, r.pid
       FROM vibe.runs r
-      JOIN vibe.tasks t ON t.id = r.task_id
-      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
+      LEFT JOIN vibe.tasks t ON t.id = r.task_id
+      LEFT JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
      WHERE r.ended_at IS NULL
      ORDER BY r.claimed_at, r.id;
-COMMENT ON VIEW vibe.now IS 'Who is doing what at this moment: launching, running, or stopping.';
+COMMENT ON VIEW vibe.now IS 'Who is doing what at this moment: launching, running, or stopping. A heartbeat or a notifier has no task; its kind stands for the step.';
 
 CREATE VIEW vibe.queue AS
-    SELECT w.task_id, t.title AS task, w.branch, s.label AS step, w.agent_name AS agent, t.priority,
-           CASE WHEN w.state = 'waiting' THEN w.waiting_for
-                WHEN c.status NOT IN ('active', 'in_revision') THEN 'campaign ' || c.status
-                ELSE w.state END AS waits_for,
-           w.since, w.ready_at AS until
-      FROM vibe.work w
-      JOIN vibe.tasks t ON t.id = w.task_id
-      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = w.branch AND s.step = w.step
-      LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
-     WHERE w.state <> 'held'
-     ORDER BY w.priority, w.since, w.task_id;
-COMMENT ON VIEW vibe.queue IS 'What is ready or waiting, and for what.';
+    SELECT q.task_id, q.task, q.branch, q.step, q.agent, q.priority, q.waits_for, q.since, q.until
+      FROM (SELECT w.task_id, t.title AS task, w.branch, s.label AS step, w.agent_name AS agent, t.priority,
+                   CASE WHEN w.state = 'waiting' THEN w.waiting_for
+                        WHEN c.status NOT IN ('active', 'in_revision') THEN 'campaign ' || c.status
+                        ELSE w.state END AS waits_for,
+                   w.since, w.ready_at AS until, w.priority AS rank
+              FROM vibe.work w
+              JOIN vibe.tasks t ON t.id = w.task_id
+              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = w.branch AND s.step = w.step
+              LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
+             WHERE w.state <> 'held'
+            UNION ALL
+            SELECT NULL, NULL, '', c.kind, c.agent_name, NULL,
+                   CASE WHEN a.paused_at IS NOT NULL THEN 'agent paused' ELSE 'ready' END, c.ready_at, NULL, -1
+              FROM vibe.chores c
+              JOIN vibe.current_agents a ON a.name = c.agent_name
+             WHERE c.run_id IS NULL) q
+     ORDER BY q.rank, q.since, q.task_id;
+COMMENT ON VIEW vibe.queue IS 'What is ready or waiting, and for what; heartbeats, which have no task, go first.';
 
 -- STABLE although the clock goes on: so every count is of one snapshot.
 CREATE FUNCTION vibe.campaign_progress(id bigint)

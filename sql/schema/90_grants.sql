@@ -104,5 +104,8 @@ TO vibe_operator;
 -- Looking into runs
 GRANT EXECUTE ON FUNCTION vibe.run_log, vibe.explain_run TO vibe_operator;
 
+-- Heartbeats
+GRANT EXECUTE ON FUNCTION vibe.request_heartbeat TO vibe_operator;
+
 -- Safety net
 GRANT EXECUTE ON FUNCTION vibe.sweep, vibe.drain TO vibe_operator;

@@ -193,7 +193,11 @@ set_vibe(json_t *environment, const Launch *launch, const Place *place, const ch
 	const char *traceparent = json_text(launch->run, "traceparent");
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		set_field(environment, fields[i].name, launch, fields[i].key);
+	{
+		/* a heartbeat belongs to no task: then there is no such variable */
+		if (strcmp(fields[i].key, "task_id") != 0 || json_object_get(launch->run, "task_id") != NULL)
+			set_field(environment, fields[i].name, launch, fields[i].key);
+	}
 	set_text(environment, "VIBE_CONTRACT", "1");
 	set_text(environment, "VIBE_RUN_DIR", run_dir);
 	set_text(environment, "VIBE_WORKSPACE", place->workspace);

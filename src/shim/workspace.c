@@ -140,9 +140,10 @@ json_t *
 place_input(const Launch *launch)
 {
 	static const char *const copied[] = {
-		"contract", "run_id", "task_id", "step", "attempt", "prompt",
+		"contract", "kind", "run_id", "task_id", "step", "attempt", "prompt",
 		"inputs", "revision_notes", "resume_session"
 	};
+	static const char *const optional[] = {"note", "channel", "messages"};
 	json_t	   *input = json_object();
 	json_t	   *limits = json_object();
 	json_t	   *budget = json_object_get(launch->run, "budget_usd");
@@ -155,6 +156,13 @@ place_input(const Launch *launch)
 			json_object_set(input, copied[i], value);
 		else
 			json_object_set_new(input, copied[i], json_null());
+	}
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+	{
+		json_t	   *value = json_object_get(launch->run, optional[i]);
+
+		if (value != NULL && !json_is_null(value))
+			json_object_set(input, optional[i], value);
 	}
 	json_object_set_new(limits, "timeout_s", json_integer((json_int_t) launch->times.total));
 	json_object_set_new(limits, "idle_s", json_integer((json_int_t) launch->times.idle));
@@ -186,6 +194,31 @@ place_write_files(Place *place, const Launch *launch, char **problem)
 }
 
 /*
+ * The last two names of the dispatcher's workspace: whose it is (a task, or the
+ * agent of a heartbeat) and the branch.  The dispatcher has made each of them
+ * one harmless file name; what is none all the same is replaced.
+ */
+static char *
+workspace_name(const Launch *launch)
+{
+	const char *branch = strrchr(launch->workspace, '/') + 1;
+	const char *owner = branch - 1;
+	int			length;
+
+	while (owner > launch->workspace && owner[-1] != '/')
+		owner--;
+	length = (int) (branch - 1 - owner);
+	if (length <= 0 || owner[0] == '.')
+	{
+		owner = "none";
+		length = 4;
+	}
+	if (branch[0] == '\0' || strcmp(branch, ".") == 0 || strcmp(branch, "..") == 0)
+		branch = "main";
+	return text_format("%.*s/%s", length, owner, branch);
+}
+
+/*
  * Where another user keeps its runs: the runner's workspace_root, else a
  * directory in that user's home.
  */
@@ -193,8 +226,7 @@ static bool
 place_name_own(Place *place, const Launch *launch, char **problem)
 {
 	struct passwd *user = getpwuid(geteuid());
-	const char *branch = strrchr(launch->workspace, '/') + 1;
-	json_int_t	task = json_integer_value(json_object_get(launch->run, "task_id"));
+	char	   *name;
 	char	   *root;
 
 	if (launch->workspace_root != NULL)
@@ -206,11 +238,11 @@ place_name_own(Place *place, const Launch *launch, char **problem)
 		*problem = text_copy("agent's user has no home directory: set workspace_root for this runner");
 		return false;
 	}
-	if (branch[0] == '\0' || strcmp(branch, ".") == 0 || strcmp(branch, "..") == 0)
-		branch = "main";
-	place->workspace = text_format("%s/workspaces/%lld/%s", root, (long long) task, branch);
+	name = workspace_name(launch);
+	place->workspace = text_format("%s/workspaces/%s", root, name);
 	place->agent_dir = text_format("%s/runs/%s", root, launch->run_id);
 	place->own_agent_dir = true;
+	free(name);
 	free(root);
 	return true;
 }

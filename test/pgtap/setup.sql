@@ -80,6 +80,18 @@ CREATE FUNCTION t.finish(run bigint, outcome text DEFAULT 'done', extra jsonb DE
       FROM vibe._finish_run(run, (jsonb_build_object('protocol', 1, 'run_id', run::text, 'outcome', outcome, 'exit_code', 0) || extra)::text) f
     $$;
 
+-- A notifier's run on a channel, as the dispatcher starts it, with what it is to send; NULL when there is nothing.
+CREATE FUNCTION t.deliver(channel text DEFAULT 'telegram', OUT run bigint, OUT messages jsonb) LANGUAGE sql
+    AS $$ SELECT run_id, run -> 'messages' FROM vibe._claim_runs(ARRAY[channel], '{1}', 1) $$;
+
+-- Ends a notifier's run with its answers, [{"id", "status", …}].
+CREATE FUNCTION t.answer(run bigint, answers jsonb, outcome text DEFAULT 'done') RETURNS boolean LANGUAGE sql
+    AS $$ SELECT accepted FROM t.finish(run, outcome, jsonb_build_object('result', jsonb_build_object('output', jsonb_build_object('messages', answers)))) $$;
+
+-- How the outbox stands, oldest first: state, attempts and doubts of each.
+CREATE FUNCTION t.outbox() RETURNS text LANGUAGE sql
+    AS $$ SELECT string_agg(format('%s %s %s', state, attempts, doubts), ', ' ORDER BY notification_id, channel) FROM vibe.deliveries $$;
+
 -- Where the work of a (task, branch) stands, as "step state [what it waits for]"; NULL when there is none.
 CREATE FUNCTION t.work(task bigint, branch text DEFAULT '') RETURNS text LANGUAGE sql
     AS $$ SELECT concat_ws(' ', w.step, w.state, w.waiting_for) FROM vibe.work w WHERE w.task_id = task AND w.branch = work.branch $$;

@@ -71,6 +71,7 @@ SELECT vibe.set_price('small', 1, 5), vibe.set_daily_budget(1000), vibe.set_run_
 SELECT vibe.approve_budget(task_id => 2, usd => 1);
 INSERT INTO vibe.budget_crossings VALUES ('campaign_budget 2', 1, '2030-01-01', now());
 SELECT vibe._merge_usage(1);
+SELECT vibe.request_heartbeat('translator', 'after the restore');
 EOQ
 
 # Tables and sequences with what they hold, preset rows included; those are as old as the installation.

@@ -101,9 +101,11 @@ SKIP:
 		run => { prompt => $prompt, inputs => [ { step => 1 } ], budget_usd => 1.5 });
 	my $input = decode_json(Encode::encode_utf8($vibe->{stdout_tail}));
 	is($input->{prompt}, $prompt, 'vibe: prompt stands in one JSON object');
-	is_deeply([ sort keys %$input ], [ sort qw(contract run_id task_id step attempt prompt inputs
+	is_deeply([ sort keys %$input ], [ sort qw(contract kind run_id task_id step attempt prompt inputs
 				revision_notes limits resume_session) ], 'vibe: with the keys of the contract');
 	is($input->{limits}{budget_usd}, 1.5, 'vibe: limits are told');
+	my ($notifier) = run_agent('vibe', [ $sim, 'read' ], run => { kind => 'notify', messages => [ { id => '7' } ] });
+	is_deeply(decode_json($notifier->{stdout_tail})->{messages}, [ { id => '7' } ], 'vibe: a notifier gets its messages');
 	is_deeply(decode_json(slurp("$run->{dir}/input.json")), $input, 'VIBE_INPUT holds the same object');
 }
 

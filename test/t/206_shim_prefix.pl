@@ -68,6 +68,11 @@ for my $way (@ways)
 	is("@fds", '0 1 2', "$name: descriptors 0, 1 and 2 only");
 	is_deeply([ glob "$run->{root}/runs/*" ], [], "$name: token and scratch files are gone");
 
+	my $heartbeat = prefixed($way, top => { workspace => '/elsewhere/workspaces/agent-lead/main' },
+		runner => { argv => [ $sim, 'state', 'ok' ] });
+	like(run_shim($heartbeat)->{stdout_tail}, qr{^CWD \Q$heartbeat->{root}\E/workspaces/agent-lead/main$}m,
+		"$name: a heartbeat's workspace is its agent's");
+
 	for my $case ([ [ 'exit=75' ], 'rate_limited' ], [ [ 'exit=78' ], 'failed' ], [ [ 'signal=SEGV' ], 'killed' ],
 		[ ['line=x'], 'bad_result' ], [ ['file={"status":"revise"}'], 'revise' ],
 		[ [ 'setsid_child', 'bomb=20', 'ok' ], 'done' ], [ [ 'flood=20', 'ok' ], 'done' ],

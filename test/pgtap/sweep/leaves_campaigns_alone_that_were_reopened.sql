@@ -4,7 +4,7 @@ SELECT plan(5);
 SELECT t.campaign(t.pipeline(1)) AS c \gset
 SELECT t.task(:c) AS task \gset
 SELECT t.done(:task) \g /dev/null
-UPDATE vibe.campaigns SET status = 'in_revision', ended_at = NULL WHERE id = :c;
+SELECT vibe.reopen_campaign(:c) \g /dev/null
 SELECT is(campaigns_completed, 0::bigint, 'no task of it is open yet') FROM vibe.sweep();
 SELECT is(next_step, 1, 'a revision may be asked for') FROM vibe.request_revision(:task, 'after all');
 SELECT is(t.campaign_status(:c), 'in_revision');
