@@ -63,7 +63,8 @@ is(slurp_file($file), "At dawn the harbour smells of rope and warm bread.\n", 't
 $node->safe_psql('vo', "UPDATE vibe.agents SET default_model = 'm/x'");
 $campaign = $node->safe_psql('vo', <<'EOS');
 DO $$BEGIN PERFORM vibe.create_campaign((SELECT min(id) FROM vibe.projects), 'second', 'second',
-    pipeline_slug => 'first', target_article_count => 1, budget_usd => 2.5); END$$;
+    pipeline_slug => 'first', target_article_count => 1);
+    PERFORM vibe.set_budget((SELECT id FROM vibe.campaigns WHERE slug = 'second'), 2.5, per => 'run'); END$$;
 SELECT campaign_id FROM vibe.activate_campaign((SELECT id FROM vibe.campaigns WHERE slug = 'second'));
 EOS
 ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $campaign"), 'a campaign with models and a budget');
