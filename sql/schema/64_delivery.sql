@@ -136,7 +136,11 @@ BEGIN ATOMIC
                 CASE WHEN notification.detail ->> 'branch' <> '' THEN format(', branch => %L', notification.detail ->> 'branch') END)
         WHEN notification.kind = 'provider_paused' AND notification.detail ->> 'until' = 'infinity' THEN
             format('SELECT * FROM vibe.resume_provider(%L);', notification.detail ->> 'provider')
-        WHEN notification.kind IN ('task_blocked', 'budget_reached', 'agent_crashed') AND notification.task_id IS NOT NULL THEN
+        WHEN notification.kind = 'budget_reached' AND notification.campaign_id IS NOT NULL AND notification.task_id IS NULL THEN
+            format('SELECT * FROM vibe.approve_budget(campaign_id => %s, usd => …);', notification.campaign_id)
+        WHEN notification.kind = 'budget_reached' AND notification.task_id IS NOT NULL THEN
+            format('SELECT * FROM vibe.approve_budget(task_id => %s, usd => …);', notification.task_id)
+        WHEN notification.kind IN ('task_blocked', 'agent_crashed') AND notification.task_id IS NOT NULL THEN
             format('SELECT * FROM vibe.why(task_id => %s%s);', notification.task_id,
                 CASE WHEN notification.detail ->> 'branch' <> '' THEN format(', branch => %L', notification.detail ->> 'branch') END)
         WHEN notification.kind = 'backlog_low' AND notification.campaign_id IS NOT NULL THEN
