@@ -6,8 +6,10 @@ use Cwd        qw(abs_path);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use FindBin;
+use lib "$FindBin::RealBin/../perl";
 use JSON::PP;
 use Test::More;
+use VibeShim qw(slurp);
 
 my $demo      = abs_path("$FindBin::RealBin/../../demo");
 my $workspace = tempdir(CLEANUP => 1);
@@ -18,14 +20,6 @@ my @steps = (
 	{ step => 3, agent => 'vibe-content-writer',     folder => 'drafts' },
 	{ step => 4, agent => 'vibe-content-reviewer',   folder => 'reviewed' },
 	{ step => 5, agent => 'vibe-humanizer',          folder => 'final' },);
-
-sub slurp
-{
-	my ($path) = @_;
-	open my $file, '<', $path or die "cannot read $path: $!";
-	local $/;
-	return scalar <$file>;
-}
 
 sub slug_of
 {

@@ -4,9 +4,10 @@ use strict;
 use warnings;
 use File::Temp qw(tempdir);
 use FindBin;
+use lib "$FindBin::RealBin/../perl";
 use POSIX qw(WNOHANG);
 use Test::More;
-use Time::HiRes qw(sleep time);
+use VibeShim qw(slurp wait_until);
 
 # the demo's server listens on its own socket with the default port
 delete @ENV{ grep { /^PG/ && $_ ne 'PG_CONFIG' && $_ ne 'PGVERSION' } keys %ENV };
@@ -21,24 +22,14 @@ my @topics  = (
 	'how to read a topographic map',
 	'home composting for beginners');
 
-sub slurp
-{
-	my ($path) = @_;
-	open my $file, '<', $path or return '';
-	local $/;
-	return scalar <$file>;
-}
+# What a file says, nothing if it is not there (any more).
+sub text_of { return slurp($_[0]) // '' }
 
 sub poll_until
 {
 	my ($what, $code) = @_;
-	my $deadline = time + 60;
-	while (time < $deadline)
-	{
-		return 1 if $code->();
-		sleep 0.1;
-	}
-	diag slurp($log), slurp("$scratch/psql");
+	return 1 if wait_until($code, 60);
+	diag text_of($log), text_of("$scratch/psql");
 	BAIL_OUT("gave up waiting for $what");
 }
 
@@ -53,7 +44,7 @@ sub query
 # Processes of agents: their environment names a run of this demo.
 sub agents
 {
-	return grep { slurp("/proc/$_/environ") =~ m{\0VIBE_WORKSPACE=\Q$demo\E/} }
+	return grep { text_of("/proc/$_/environ") =~ m{\0VIBE_WORKSPACE=\Q$demo\E/} }
 	  map { m{(\d+)$} } glob '/proc/[0-9]*';
 }
 
@@ -81,17 +72,17 @@ is(kill('KILL', $dispatcher), 1, 'the dispatcher is killed');
 poll_until('another dispatcher',
 	sub { my $now = query('SELECT vibe._dispatcher_pid()'); $now =~ /\d/ && $now ne $dispatcher });
 poll_until('an agent', sub { agents() });
-my ($postmaster) = slurp("$demo/data/postmaster.pid") =~ /^(\d+)/;
+my ($postmaster) = text_of("$demo/data/postmaster.pid") =~ /^(\d+)/;
 is(kill('KILL', $postmaster), 1, 'the server is killed');
 
 poll_until('the end of the demo', sub { waitpid($pid, WNOHANG) == $pid });
-is($?, 0, 'the demo ends well') or diag slurp($log), slurp("$scratch/psql");
-like(slurp($log), qr/the server is gone; starting it again/, 'it says what happened');
+is($?, 0, 'the demo ends well') or diag text_of($log), text_of("$scratch/psql");
+like(text_of($log), qr/the server is gone; starting it again/, 'it says what happened');
 
 for my $topic (@topics)
 {
 	(my $slug = $topic) =~ s/ /-/g;
-	my $article = slurp("$demo/output/projects/demo/campaigns/first-articles/final/$slug.md");
+	my $article = text_of("$demo/output/projects/demo/campaigns/first-articles/final/$slug.md");
 	like($article, qr/^# \Q$topic\E$/mi, "there is an article on $topic");
 }
 
