@@ -41,7 +41,7 @@ BEGIN
     TRUNCATE bench.claims;
     INSERT INTO bench.claims
     SELECT row_number() OVER () - 1, w.task_id, w.agent_name, 'token of ' || w.task_id FROM vibe.work w WHERE w.state = 'ready';
-    PERFORM vibe._open_run(w, NULL, NULL, c.token, clock_timestamp()) FROM bench.claims c JOIN vibe.work w ON w.task_id = c.task_id;
+    PERFORM vibe._open_run(w, NULL, NULL, NULL, c.token, clock_timestamp()) FROM bench.claims c JOIN vibe.work w ON w.task_id = c.task_id;
     SELECT count(*) INTO claimed FROM bench.claims;
     RETURN claimed;
 END
