@@ -36,6 +36,7 @@
 #define MAX_PUBLISH_TRIES 20	/* about two hours */
 
 static char *reduce_record(VibeRun *run, const char *record, size_t length);
+static bool is_whole(const char *record, size_t length);
 static bool load_record(VibeRun *run, VibeFinishItem *item, size_t *length);
 static int	compare_items(const void *a, const void *b);
 static void take_result(VibeRun *run, VibeFinishItem *item);
@@ -68,6 +69,19 @@ reduce_record(VibeRun *run, const char *record, size_t length)
 }
 
 /*
+ * Is a record there to its end?  It is not flushed to disk, so that a crash of
+ * the machine can cut it off; its last key is always "staged".
+ */
+static bool
+is_whole(const char *record, size_t length)
+{
+	char		staged[8];
+
+	return length > 0 && record[length - 1] == '}' &&
+		vibe_json_peek(record, length, "staged", staged, sizeof(staged)) == PEEK_VALUE;
+}
+
+/*
  * The record of a run, from memory or its exit file.  False if it has to be
  * tried again; a file that is no record at all makes a bad_result.
  */
@@ -89,9 +103,10 @@ load_record(VibeRun *run, VibeFinishItem *item, size_t *length)
 		vibe_run_retry_later(run);
 		return false;
 	}
-	if (record == NULL)
+	if (record == NULL || (run->record == NULL && !is_whole(record, *length)))
 	{
-		vibe_run_end(run, errno == EFBIG ? "bad_result" : "lost",
+		vibe_run_end(run, record == NULL && errno == EFBIG ? "bad_result" : "lost",
+					 record != NULL ? "the exit record was cut off, as by a crash of the machine" :
 					 errno == EFBIG ? "the exit record is not a file of acceptable size" :
 					 "the exit record has disappeared");
 		record = run->record;

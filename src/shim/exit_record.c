@@ -2,8 +2,14 @@
  * exit_record.c
  *		The one file that tells the dispatcher how a run ended.
  *
- * It is there in full or not at all: temporary name, fsync, rename.  It is
- * ASCII and limited in size, because the server parses it: of an oversized one
+ * It is there in full or not at all: temporary name, rename.  It is not flushed
+ * to disk, for which the next step would have to wait: when the machine goes
+ * down, the name may be on disk and the bytes behind it not.  So its last key is
+ * always the same one, and a record without it does not count; a run whose end
+ * was not recorded is done again.  What a record points to is on disk before it
+ * is written.
+ *
+ * It is ASCII and limited in size, because the server parses it: of an oversized one
  * first the tails go, then the result, and that makes the run a bad_result.  On
  * a full disk a record without tails and result is tried.
  */
@@ -171,6 +177,7 @@ record_build(const ExitRecord *record, Detail detail)
 	json_object_set_new(document, "stdout_dropped", json_integer(record->out->dropped));
 	json_object_set_new(document, "stderr_dropped", json_integer(record->err->dropped));
 	json_object_set_new(document, "leftover_processes", json_integer(record->end->leftover));
+	/* the last one, by which the dispatcher knows that the record is whole */
 	json_object_set_new(document, "staged", json_boolean(record->staged && !no_result));
 	return document;
 }
@@ -190,12 +197,9 @@ write_all(int fd, const char *bytes, size_t length)
 	return true;
 }
 
-/*
- * Puts a file in place, whole and on disk.  The name itself need not be: after
- * a crash of the machine a run without a record is lost and done again.
- */
+/* Puts a file in place, whole; durable: with its bytes on disk before its name is there. */
 bool
-file_publish(int dir_fd, const char *name, const char *bytes, size_t length)
+file_publish(int dir_fd, const char *name, const char *bytes, size_t length, bool durable)
 {
 	char		temporary[64];
 	bool		written;
@@ -206,8 +210,9 @@ file_publish(int dir_fd, const char *name, const char *bytes, size_t length)
 	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
-	written = write_all(fd, bytes, length) && fsync(fd) == 0;
-	close(fd);
+	written = write_all(fd, bytes, length) && (!durable || fsync(fd) == 0);
+	/* some file systems tell only here that there was no room */
+	written = close(fd) == 0 && written;
 	if (written)
 		written = renameat(dir_fd, temporary, dir_fd, name) == 0;
 	if (!written)
@@ -226,7 +231,7 @@ exit_record_write(int dir_fd, const ExitRecord *record)
 		size_t		length = text ? strlen(text) : 0;
 		bool		fits = length > 0 && length <= RECORD_LIMIT &&
 		(json_is_null(result) || json_dumpb(result, NULL, 0, DUMP_FLAGS) <= RESULT_LIMIT_ASCII);
-		bool		written = fits && file_publish(dir_fd, "exit", text, length);
+		bool		written = fits && file_publish(dir_fd, "exit", text, length, false);
 
 		free(text);
 		json_decref(document);

@@ -19,7 +19,7 @@ typedef struct ExitRecord
 	const char *output_path;	/* what was staged, or NULL */
 } ExitRecord;
 
-extern bool file_publish(int dir_fd, const char *name, const char *bytes, size_t length);
+extern bool file_publish(int dir_fd, const char *name, const char *bytes, size_t length, bool durable);
 extern void exit_record_write(int dir_fd, const ExitRecord *record);
 
 #endif

@@ -356,7 +356,7 @@ run_on_file(void *context, const char *problem, const char *bytes, size_t length
 
 	if (problem == NULL)
 	{
-		run->staged = file_publish(run->dir_fd, "publish", bytes ? bytes : "", length);
+		run->staged = file_publish(run->dir_fd, "publish", bytes ? bytes : "", length, true);
 		if (!run->staged)
 			problem = "cannot be staged: no room in the run directory";
 		run->output_named |= !run->staged;

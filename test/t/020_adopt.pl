@@ -59,6 +59,20 @@ ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $
 	'what ended while the server was down is recorded');
 is(count_lines("$base/starts.unwatched"), 2, 'and not repeated');
 
+# a record of which a crash of the machine left the name and less than its bytes
+$campaign = create_work($node, 'cutoff', 2);
+wait_until(sub { count_lines("$base/starts.cutoff") == 2 }, 'starts');
+$node->stop;
+touch_file("$base/go.cutoff");
+wait_until(sub { count_files(run_directory($node) . '/runs/*/exit') == 2 }, 'exit records');
+my ($cut, $emptied) = glob run_directory($node) . '/runs/*/exit';
+truncate $cut, (-s $cut) - 2 or die "$cut: $!";
+truncate $emptied, 0 or die "$emptied: $!";
+$node->start;
+ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $campaign"), 'a record that was cut off stops nothing');
+is($node->safe_psql('vo', "SELECT string_agg(outcome || attempt, ' ' ORDER BY outcome, id) FROM vibe.runs WHERE campaign_id = $campaign"),
+	'done1 done1 lost1 lost1', 'its run is lost and its step done again, without using up an attempt');
+
 # a cancel of an idle dispatcher has nothing to cancel
 my $pid = dispatcher_pid($node);
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
