@@ -1,6 +1,1063 @@
 \echo Use "ALTER EXTENSION vibe_orchestrator UPDATE" to load this file. \quit
 
--- A notification that a ceiling was reached says the call that raises it.
+-- Completions and claims take fewer statements, and one per table where there are many.
+CREATE TYPE vibe._run_end AS (
+    run_id bigint, outcome text, error text, answer jsonb, summary text, output jsonb, output_path text, quality_score numeric, notes text,
+    superseded boolean, record jsonb);
+COMMENT ON TYPE vibe._run_end IS 'How a run ended: its verdict (what it was worth; NULL if that was decided before) and its record (how its process ended; NULL if it has not).';
+
+CREATE TYPE vibe._completion AS (
+    nth bigint, run_id bigint, output jsonb, quality_score numeric, output_path text, summary text, record jsonb);
+COMMENT ON TYPE vibe._completion IS 'A result of a run, and the record of its process''s end where that is what brings it.';
+
+CREATE TYPE vibe._plain_move AS (
+    nth bigint, run_id bigint, task_id bigint, priority text, task_status text, next_step integer, next_agent text);
+COMMENT ON TYPE vibe._plain_move IS 'A completion after which the next step is ready, and nothing else.';
+
+CREATE TYPE vibe._taken AS (item vibe.work, runner text, provider text, reserve_usd numeric);
+COMMENT ON TYPE vibe._taken IS 'A work row that the transaction has locked, and how its run is to be opened: by which runner (NULL: by hand), with what reserve (NULL: none).';
+
+DROP FUNCTION vibe._take(vibe._candidate[], integer);
+DROP FUNCTION vibe._open_run(vibe.work, text, text, numeric, text, timestamptz);
+DROP FUNCTION vibe._judge(vibe.tasks, vibe.runs, jsonb, timestamptz);
+DROP FUNCTION vibe._end_run(bigint, vibe.runs, jsonb, timestamptz);
+DROP FUNCTION vibe._provider_works(vibe.runs);
+
+CREATE INDEX campaigns_limited_idx ON vibe.campaigns (id)
+    WHERE ended_at IS NULL AND num_nonnulls(max_parallel, budget_usd, task_budget_usd) > 0;
+
+-- Tables written: work, tasks. The task's status comes from the step that was done; NULL leaves it. closed_branch
+-- is the one whose end moves the task on: its run may still be open in the table.
+CREATE OR REPLACE FUNCTION vibe._move_on(
+    task vibe.tasks, after_step integer, new_status text, score numeric, at timestamptz, closed_branch text DEFAULT NULL,
+    OUT next_step integer, OUT next_agent text, OUT task_status text, OUT task_completed boolean
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    stop record;
+    under_way text[] := ARRAY(SELECT w.branch FROM vibe.work w WHERE w.task_id = task.id AND w.branch <> '');
+BEGIN
+    SELECT * INTO stop FROM vibe._next_stop(task.pipeline_version_id, after_step, under_way <> '{}', vibe._wanted(task),
+        under_way || array_remove(ARRAY[closed_branch], NULL) || task.cancelled_branches || ARRAY(SELECT r.branch FROM vibe.runs r WHERE r.task_id = task.id AND r.branch <> ''
+                              AND r.outcome = 'done' AND NOT r.superseded));
+    IF stop.opened <> '{}' THEN
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
+        SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
+          FROM vibe.pipeline_steps s
+         WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ANY (stop.opened);
+    END IF;
+    task_completed := stop.next_step IS NULL AND under_way = '{}' AND stop.opened = '{}';
+    next_step := stop.next_step;
+    next_agent := stop.next_agent;
+    task_status := vibe._move_to(task, next_step, next_agent, stop.waiting_for, task_completed, new_status, score, at);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION vibe._set_main_line(
+    task vibe.tasks, step integer, agent_name text, waiting_for text, note text, at timestamptz
+)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE vibe.work w
+       SET step = _set_main_line.step, agent_name = _set_main_line.agent_name, run_id = NULL, attempts = 0, retries = 0, ready_at = NULL, since = at,
+           state = CASE WHEN _set_main_line.waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for = _set_main_line.waiting_for,
+           priority = vibe._priority_rank(task.priority),
+           -- What a person said to a step that had to wait for its branches is still said to it.
+           note = CASE WHEN w.waiting_for = 'branches' AND w.step = _set_main_line.step THEN w.note ELSE _set_main_line.note END
+     WHERE w.task_id = task.id AND w.branch = '';
+    IF NOT FOUND THEN
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, waiting_for, priority, since, note)
+        VALUES (task.id, '', coalesce(task.campaign_id, 0), step, agent_name, CASE WHEN waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for,
+                vibe._priority_rank(task.priority), at, note);
+    END IF;
+    IF waiting_for = 'approval' THEN
+        PERFORM vibe._tell_approval(task, '', step, NULL);
+    END IF;
+    RETURN task.id;
+END
+$$;
+
+-- Tables written: work, tasks.
+CREATE FUNCTION vibe._move_to(
+    task vibe.tasks, next_step integer, next_agent text, waiting_for text, ends boolean, new_status text, score numeric, at timestamptz
+)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    reached text := CASE WHEN ends THEN 'completed' ELSE coalesce(new_status, task.status) END;
+BEGIN
+    IF next_step IS NULL THEN
+        DELETE FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
+    ELSE
+        PERFORM vibe._set_main_line(task, next_step, next_agent, waiting_for, NULL, at);
+    END IF;
+    UPDATE vibe.tasks t
+       SET status = reached,
+           step = next_step,
+           quality_score = coalesce(score, t.quality_score),
+           rejection_notes = CASE WHEN reached = 'revision_needed' THEN t.rejection_notes END,
+           ended_at = CASE WHEN ends THEN at END,
+           updated_at = at
+     WHERE t.id = task.id;
+    RETURN reached;
+END
+$$;
+COMMENT ON FUNCTION vibe._move_to(vibe.tasks, integer, text, text, boolean, text, numeric, timestamptz) IS 'Puts a task at a main step, or behind its last one (next_step NULL), or ends it; returns its status.';
+
+-- Tables written: work, tasks. What follows a run that was done; the run itself is closed by the caller.
+CREATE OR REPLACE FUNCTION vibe._advance(
+    task vibe.tasks, run vibe.runs, score numeric, at timestamptz,
+    OUT next_step integer, OUT next_agent text, OUT task_status text, OUT task_completed boolean
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    here record;
+    new_status text;
+BEGIN
+    -- One query for all that a line without branches needs: this is done at the end of every step.
+    SELECT s.gate, o.status, following.step AS next_step, following.agent_name AS next_agent,
+           NOT EXISTS (SELECT 1 FROM vibe.pipeline_steps b WHERE b.pipeline_version_id = s.pipeline_version_id AND b.branch > '') AS is_plain
+      INTO STRICT here
+      FROM vibe.pipeline_steps s
+      LEFT JOIN vibe.output_statuses o ON o.output_dir = s.output_dir
+      LEFT JOIN LATERAL (
+        SELECT f.step, f.agent_name FROM vibe.pipeline_steps f
+         WHERE f.pipeline_version_id = s.pipeline_version_id AND f.branch = '' AND f.step > s.step
+         ORDER BY f.step LIMIT 1) following ON true
+     WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = run.branch AND s.step = run.step;
+    IF here.gate = 'human' THEN
+        UPDATE vibe.work w SET state = 'waiting', waiting_for = 'approval', run_id = NULL, attempts = 0, retries = 0, since = at
+         WHERE w.task_id = task.id AND w.branch = run.branch;
+        PERFORM vibe._tell_approval(task, run.branch, run.step, run.id);
+    END IF;
+    IF run.branch = '' THEN
+        new_status := coalesce(here.status, CASE WHEN task.status IN ('revision_needed', 'blocked') THEN vibe._earned_status(task) END);
+        IF here.gate IS NULL AND here.is_plain AND (here.next_agent IS NOT NULL OR here.next_step IS NULL) THEN
+            next_step := here.next_step;
+            next_agent := here.next_agent;
+            task_completed := next_step IS NULL;
+            task_status := vibe._move_to(task, next_step, next_agent, NULL, task_completed, new_status, score, at);
+            RETURN;
+        ELSIF here.gate IS NULL THEN
+            SELECT * INTO next_step, next_agent, task_status, task_completed
+              FROM vibe._move_on(task, run.step, new_status, score, at);
+            RETURN;
+        END IF;
+        UPDATE vibe.tasks t
+           SET status = coalesce(new_status, t.status), quality_score = coalesce(score, t.quality_score),
+               rejection_notes = NULL, updated_at = at
+         WHERE t.id = task.id
+        RETURNING t.status INTO task_status;
+        task_completed := false;
+        RETURN;
+    END IF;
+    task_status := task.status;
+    task_completed := false;
+    IF here.gate IS NULL THEN
+        SELECT * INTO next_step, next_agent, task_status, task_completed FROM vibe._close_branch(task, run.branch, at);
+    END IF;
+END
+$$;
+
+-- Tables written: usage_entries, usage_totals, budget_crossings, activities. In the transaction that ends the run,
+-- whoever that is; every 256th run takes the entries before it along.
+CREATE OR REPLACE FUNCTION vibe._count_usage()
+    RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO vibe.usage_entries (run_id, project_id, campaign_id, agent_name, provider, model, branch, step, day, unknown_cost_runs,
+        input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, counted_usd)
+    VALUES (NEW.id, coalesce((SELECT t.project_id FROM vibe.tasks t WHERE t.id = NEW.task_id), 0), NEW.campaign_id, NEW.agent_name,
+        coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step, vibe._day(NEW.claimed_at),
+        (NEW.cost_usd IS NULL AND NOT vibe._never_ran(NEW.outcome, NEW.started_at))::integer,
+        coalesce(NEW.input_tokens, 0), coalesce(NEW.output_tokens, 0), coalesce(NEW.cache_read_tokens, 0), coalesce(NEW.cache_write_tokens, 0),
+        NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at));
+    IF NEW.reserved_usd IS NOT NULL THEN
+        PERFORM vibe._compare_with_reserve(NEW, t) FROM (SELECT NEW.task_id AS id) n LEFT JOIN vibe.tasks t ON t.id = n.id;
+    END IF;
+    IF NEW.id % 256 = 0 THEN
+        PERFORM vibe._merge_usage(1024);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION vibe._compare_with_reserve(run vibe.runs, task vibe.tasks)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF run.cost_usd > run.reserved_usd THEN
+        PERFORM vibe._record('budget_overrun', format('Run %s of %s cost %s USD; %s were reserved.', run.id,
+                coalesce('task "' || left(task.title, 200) || '"', 'agent "' || run.agent_name || '"'), trim_scale(run.cost_usd), run.reserved_usd),
+            jsonb_build_object('run_id', run.id, 'cost_usd', trim_scale(run.cost_usd), 'reserved_usd', run.reserved_usd),
+            task.project_id, task.campaign_id, task.id);
+    END IF;
+    IF task.ended_at IS NULL
+       AND EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.id = run.campaign_id AND c.task_budget_usd IS NOT NULL) THEN
+        PERFORM vibe._note_crossing(c, run.reserved_usd, vibe.clock()) FROM vibe._task_ceilings(ARRAY[task.id]) c;
+    END IF;
+    RETURN run.cost_usd > run.reserved_usd;
+END
+$$;
+COMMENT ON FUNCTION vibe._compare_with_reserve(vibe.runs, vibe.tasks) IS 'Tells that a run cost more than it had reserved, and that its task''s ceiling has no room for another one like it; task is NULL for a heartbeat.';
+
+-- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
+CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
+    RETURNS SETOF vibe.runs
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        UPDATE vibe.runs r
+           SET outcome = coalesce(r.outcome, e.outcome),
+               closed_at = coalesce(r.closed_at, at),
+               error = coalesce(r.error, e.error),
+               answer = coalesce(r.answer, e.answer),
+               summary = coalesce(r.summary, left(e.summary, 10000)),
+               output = coalesce(r.output, e.output),
+               output_path = coalesce(r.output_path, e.output_path),
+               quality_score = coalesce(r.quality_score, e.quality_score),
+               notes = coalesce(r.notes, e.notes),
+               superseded = r.superseded OR coalesce(e.superseded, false),
+               ended_at = CASE WHEN r.started_by = 'hand' OR e.record IS NOT NULL THEN coalesce(r.ended_at, at) END,
+               exit_code = vibe._small_count(e.record -> 'exit_code'),
+               exit_signal = vibe._small_count(e.record -> 'exit_signal'),
+               input_tokens = coalesce(vibe._count(u.usage -> 'input_tokens'), r.input_tokens),
+               output_tokens = coalesce(vibe._count(u.usage -> 'output_tokens'), r.output_tokens),
+               cache_read_tokens = coalesce(vibe._count(u.usage -> 'cache_read_tokens'), r.cache_read_tokens),
+               cache_write_tokens = coalesce(vibe._count(u.usage -> 'cache_write_tokens'), r.cache_write_tokens),
+               cost_usd = coalesce(u.reported, u.computed, r.cost_usd),
+               cost_source = CASE WHEN u.reported IS NOT NULL THEN 'reported' WHEN u.computed IS NOT NULL THEN 'computed' ELSE r.cost_source END,
+               model = coalesce(r.model, left(u.usage ->> 'model', 200)),
+               session_id = coalesce(left(e.record ->> 'session', 200), r.session_id),
+               output_tail = right(e.record ->> 'stdout_tail', 65536),
+               error_tail = right(e.record ->> 'stderr_tail', 65536),
+               leftover_processes = vibe._small_count(e.record -> 'leftover_processes')
+          FROM unnest(ends) e
+          LEFT JOIN LATERAL (
+            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
+              FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
+             WHERE jsonb_typeof(told.usage) = 'object') u ON true
+         WHERE r.id = e.run_id AND r.ended_at IS NULL
+        RETURNING r.*;
+END
+$$;
+COMMENT ON FUNCTION vibe._end_runs(vibe._run_end[], timestamptz) IS 'Writes runs'' verdicts, their processes'' ends, or both: exit, usage, cost, tails. Returns those that had not ended before.';
+
+-- The run that a caller writes for. With a token: the run of that token, open or done and still what counts; without
+-- one (operators): the run that holds the step now.
+CREATE OR REPLACE FUNCTION vibe._run_of(task_id bigint, agent_name text, lock_token text, branch text)
+    RETURNS vibe.runs
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    run vibe.runs;
+    found_run record;
+BEGIN
+    IF lock_token IS NULL THEN
+        PERFORM vibe._require_operator('lock_token');
+        SELECT r.* INTO run FROM vibe.work w JOIN vibe.runs r ON r.id = w.run_id
+         WHERE w.task_id = _run_of.task_id AND w.branch = _run_of.branch;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING
+                ERRCODE = 'VB013',
+                MESSAGE = 'nobody holds this step',
+                DETAIL = format('Task %s, branch %L has no live lock.', _run_of.task_id, _run_of.branch),
+                HINT = format('SELECT * FROM vibe.acquire_lock(task_id => %s, agent_name => …, branch => %L) first.', _run_of.task_id, _run_of.branch);
+        END IF;
+    ELSE
+        SELECT r AS run, EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id) AS holds
+          INTO found_run
+          FROM vibe.runs r
+         WHERE r.task_id = _run_of.task_id AND r.token_hash = vibe._token_hash(_run_of.lock_token);
+        run := found_run.run;
+        IF run.id IS NULL THEN
+            PERFORM vibe._lock_lost(NULL, format('The token belongs to no run of task %s.', _run_of.task_id));
+        ELSIF run.branch <> _run_of.branch THEN
+            PERFORM vibe._lock_lost(run.id, format('The token belongs to branch %L.', run.branch));
+        ELSIF run.closed_at IS NOT NULL AND (run.answer IS NULL OR run.superseded) THEN
+            PERFORM vibe._lock_lost(run.id, format('Run %s was closed as %s at %s%s.', run.id, run.outcome, run.closed_at,
+                CASE WHEN run.superseded THEN ' and replaced by a revision' ELSE '' END));
+        ELSIF run.closed_at IS NULL AND NOT found_run.holds THEN
+            PERFORM vibe._lock_lost(run.id, format('Run %s does not hold its step any more.', run.id));
+        END IF;
+    END IF;
+    IF run.agent_name IS DISTINCT FROM _run_of.agent_name THEN
+        PERFORM vibe._wrong_agent(_run_of.agent_name, run.agent_name);
+    END IF;
+    RETURN run;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION vibe.acquire_lock(task_id bigint, agent_name text, branch text DEFAULT '')
+    RETURNS TABLE (acquired boolean, reason text, locked_by text, run_id bigint, lock_token text, lease_expires_at timestamptz)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    task vibe.tasks := vibe._lock_task(acquire_lock.task_id);
+    item vibe.work;
+    holder vibe.runs;
+    candidate vibe._candidate;
+BEGIN
+    -- FOR UPDATE: the dispatcher's claim takes work rows without the task's lock.
+    SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = coalesce(acquire_lock.branch, '') FOR UPDATE;
+    SELECT * INTO holder FROM vibe.runs r WHERE r.id = item.run_id;
+    reason := vibe._why_not(task, item, holder, at);
+    candidate := vibe._candidate_by_hand(item);
+    IF reason IS NULL AND item.agent_name IS DISTINCT FROM acquire_lock.agent_name THEN
+        PERFORM vibe._wrong_agent(acquire_lock.agent_name, item.agent_name);
+    ELSIF reason IS NULL AND item.state <> 'held'
+        -- Whoever takes a step over also takes the place that its holder has in every limit.
+        AND vibe._within_limits(ARRAY[candidate], at) = '{}' THEN
+        reason := 'limit_reached';
+    END IF;
+    IF reason IS NOT NULL THEN
+        acquired := false;
+        locked_by := holder.agent_name;
+        lease_expires_at := holder.renewed_at + vibe._setting('lease_duration');
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF item.state = 'held' THEN
+        PERFORM vibe._close_run(holder.id, 'lost', 'its lease ran out and the step was taken over', at);
+    END IF;
+    RETURN QUERY
+        SELECT true, NULL::text, (o.run).agent_name, (o.run).id, o.token, (o.run).renewed_at + vibe._setting('lease_duration')
+          FROM vibe._open_runs(ARRAY[(item, NULL, NULL, candidate.reserve_usd)::vibe._taken], at) o;
+END
+$$;
+
+CREATE FUNCTION vibe._stays_in_workspace(path text)
+    RETURNS boolean
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT length(path) <= 4000 AND path !~ E'^/|(^|/)[.][.](/|$)|[\x01-\x1f]';
+END;
+COMMENT ON FUNCTION vibe._stays_in_workspace(text) IS 'Whether a path is relative and leads nowhere above where it begins.';
+
+CREATE OR REPLACE FUNCTION vibe._check_result(quality_score numeric, output_path text)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT (quality_score BETWEEN 0 AND 100) THEN
+        PERFORM vibe._invalid_argument('quality_score', quality_score::text, 'Use 0 to 100, or NULL.');
+    ELSIF NOT vibe._stays_in_workspace(output_path) THEN
+        PERFORM vibe._invalid_argument('output_path', output_path, 'Use a path relative to the workspace, without "..".');
+    END IF;
+    RETURN true;
+END
+$$;
+
+CREATE FUNCTION vibe._answer(next_step integer, next_agent text, task_status text, task_completed boolean)
+    RETURNS jsonb
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('next_step', next_step, 'next_agent', next_agent, 'task_status', task_status, 'task_completed', task_completed);
+END;
+COMMENT ON FUNCTION vibe._answer(integer, text, text, boolean) IS 'What complete_step() answers, as it is kept in runs.answer.';
+
+-- Tables written: work, tasks, runs, campaigns, activities. Locks, in order: the task row (by the caller), at the
+-- task's end another open task of the campaign (tried), or else the campaign row. record is the end of its process, where that is what completes it.
+CREATE OR REPLACE FUNCTION vibe._complete(
+    task vibe.tasks, run vibe.runs, output jsonb, quality_score numeric, output_path text, summary text,
+    record jsonb, at timestamptz
+)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    moved record;
+    answer jsonb;
+BEGIN
+    PERFORM vibe._check_result(_complete.quality_score, _complete.output_path);
+    SELECT * INTO moved FROM vibe._advance(task, run, _complete.quality_score, at);
+    answer := vibe._answer(moved.next_step, moved.next_agent, moved.task_status, moved.task_completed);
+    PERFORM 1 FROM vibe._end_runs(ARRAY[(run.id, 'done', NULL, answer, _complete.summary, _complete.output, _complete.output_path,
+        _complete.quality_score, NULL, NULL, _complete.record)::vibe._run_end], at);
+    PERFORM vibe._notify('step_advanced', format('Step %s of task "%s" is done.', run.step, left(task.title, 200)),
+        answer, task.project_id, task.campaign_id, task.id, run.id);
+    IF moved.task_completed AND NOT vibe._leaves_the_end_to_another(run.campaign_id) THEN
+        PERFORM vibe._finish_campaign(run.campaign_id, at);
+    END IF;
+    RETURN answer;
+END
+$$;
+
+-- Which completions are plain. The tasks are locked by the caller, so that nobody but us moves what is read here.
+CREATE FUNCTION vibe._plain_moves(items vibe._completion[])
+    RETURNS vibe._plain_move[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT ON (r.id) (i.nth, r.id, t.id, t.priority, coalesce(o.status, t.status), following.step, following.agent_name)::vibe._plain_move
+          FROM unnest(items) i
+          JOIN vibe.runs r ON r.id = i.run_id
+          JOIN vibe.work w ON w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id
+          JOIN vibe.tasks t ON t.id = r.task_id
+          JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
+          LEFT JOIN vibe.output_statuses o ON o.output_dir = s.output_dir
+         CROSS JOIN LATERAL (
+            SELECT f.step, f.agent_name FROM vibe.pipeline_steps f
+             WHERE f.pipeline_version_id = s.pipeline_version_id AND f.branch = '' AND f.step > s.step
+             ORDER BY f.step LIMIT 1) following
+         WHERE r.branch = '' AND r.closed_at IS NULL AND s.gate IS NULL AND following.agent_name IS NOT NULL
+           AND t.status NOT IN ('revision_needed', 'blocked')
+           AND NOT EXISTS (SELECT 1 FROM vibe.pipeline_steps b WHERE b.pipeline_version_id = s.pipeline_version_id AND b.branch > '')
+           AND (i.quality_score BETWEEN 0 AND 100) IS NOT FALSE
+           AND vibe._stays_in_workspace(i.output_path) IS NOT FALSE
+           -- Who wants to be told of each step is told by complete_step().
+           AND NOT EXISTS (SELECT 1 FROM vibe.notification_kinds k WHERE k.kind = 'step_advanced' AND k.in_app)
+           AND NOT EXISTS (SELECT 1 FROM vibe.notification_rules n WHERE n.kind = 'step_advanced' AND n.enabled)
+         ORDER BY r.id, i.nth);
+END
+$$;
+COMMENT ON FUNCTION vibe._plain_moves(vibe._completion[]) IS 'Those of the completions after which the next step of a line without branches is ready, and nothing else: no gate, no end, no revision, nobody to be told. Of two for one run the first.';
+
+-- Tables written: runs, work, tasks. The tasks are locked by the caller.
+CREATE FUNCTION vibe._move_plainly(moves vibe._plain_move[], items vibe._completion[], at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM 1 FROM vibe._end_runs(ARRAY(
+        SELECT (m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), i.summary, i.output, i.output_path,
+                i.quality_score, NULL, NULL, i.record)::vibe._run_end
+          FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth), at);
+    UPDATE vibe.work w
+       SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at, note = NULL,
+           priority = vibe._priority_rank(m.priority)
+      FROM unnest(moves) m WHERE w.task_id = m.task_id AND w.branch = '';
+    UPDATE vibe.tasks t
+       SET status = m.task_status, step = m.next_step, quality_score = coalesce(i.quality_score, t.quality_score), rejection_notes = NULL, updated_at = at
+      FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth WHERE t.id = m.task_id;
+    RETURN cardinality(moves);
+END
+$$;
+COMMENT ON FUNCTION vibe._move_plainly(vibe._plain_move[], vibe._completion[], timestamptz) IS 'Closes runs as done and makes the next steps ready, all in three statements.';
+
+CREATE FUNCTION vibe._providers_work(run_ids bigint[])
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    opened bigint;
+BEGIN
+    UPDATE vibe.providers p
+       SET paused_at = NULL, paused_until = NULL, pause_reason = NULL, pauses_in_a_row = 0, probed_at = NULL
+     WHERE EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = ANY (run_ids) AND r.provider = p.name AND r.claimed_at >= p.paused_until);
+    GET DIAGNOSTICS opened = ROW_COUNT;
+    RETURN opened;
+END
+$$;
+COMMENT ON FUNCTION vibe._providers_work(bigint[]) IS 'Runs that were started after a pause and went well end it for good.';
+
+-- Tables written: runs, work, tasks, activities. run is the reviewer's own run, or all NULL.
+CREATE OR REPLACE FUNCTION vibe._revise(
+    task vibe.tasks, run vibe.runs, target_step integer, notes text, rerun_branches boolean, summary text, score numeric,
+    record jsonb, at timestamptz,
+    OUT agent_name text, OUT revisions integer, OUT is_blocked boolean
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT * INTO agent_name, revisions, is_blocked FROM vibe._rewind(task, target_step, notes, rerun_branches, run.id, at);
+    PERFORM 1 FROM vibe._end_runs(ARRAY[(run.id, 'revise', NULL, NULL, _revise.summary, NULL, NULL,
+        _revise.score, _revise.notes, true, _revise.record)::vibe._run_end], at);
+END
+$$;
+
+-- Most databases have no limits and most claims no chore: one look at what there is spares the others theirs.
+CREATE FUNCTION vibe._claim_outlook(at timestamptz, OUT is_draining boolean, OUT has_chores boolean, OUT has_limits boolean)
+    RETURNS record
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
+           EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at <= at)
+               OR EXISTS (SELECT 1 FROM vibe.deliveries d WHERE d.state = 'pending' AND d.next_attempt_at <= at),
+           EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.ended_at IS NULL AND num_nonnulls(c.max_parallel, c.budget_usd, c.task_budget_usd) > 0)
+               OR EXISTS (SELECT 1 FROM vibe.agents a WHERE a.max_parallel IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.agent_overrides o WHERE o.max_parallel IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.providers p WHERE p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day')
+      INTO is_draining, has_chores, has_limits;
+END
+$$;
+COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
+
+-- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
+-- (only_agents) those that are worked elsewhere.
+CREATE OR REPLACE FUNCTION vibe._able_agents(
+    runners text[], free_slots integer[], providers text[], fallbacks text[], only_agents text[], max_runs integer,
+    at timestamptz
+)
+    RETURNS vibe._able_agent[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN ARRAY(
+        WITH live AS MATERIALIZED (
+            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
+        ), runner AS MATERIALIZED (
+            SELECT own.name AS asked, used.name, used.provider,
+                   CASE WHEN p.name IS NULL THEN used.free::bigint
+                        ELSE least(used.free, vibe._provider_room(p, (SELECT coalesce(sum(l.n), 0)::bigint FROM live l WHERE l.provider = used.provider), at))
+                   END AS free
+              FROM unnest(runners, providers, fallbacks) own(name, provider, fallback)
+              LEFT JOIN vibe.providers o ON o.name = own.provider
+              JOIN unnest(runners, providers, free_slots) used(name, provider, free)
+                ON used.name = CASE WHEN o.paused_until > at AND own.fallback IS NOT NULL THEN own.fallback ELSE own.name END
+              LEFT JOIN vibe.providers p ON p.name = used.provider
+        ), agent AS (
+            SELECT a.name, r.name AS runner, r.provider, r.free AS slots,
+                   least(CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END,
+                         a.max_parallel - (SELECT coalesce(sum(l.n), 0) FROM live l WHERE l.agent_name = a.name))::bigint AS free
+              FROM vibe.current_agents a
+              LEFT JOIN runner r ON only_agents IS NULL AND r.asked = a.runner
+             WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END
+        )
+        SELECT (a.name, a.runner, a.provider, a.free, a.slots, CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END)::vibe._able_agent FROM agent a WHERE a.free > 0);
+END
+$$;
+
+-- Tables written: none; locks max_runs work rows that are still ready. What somebody else has locked is left out.
+CREATE FUNCTION vibe._take(chosen vibe._candidate[], max_runs integer)
+    RETURNS vibe._taken[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN ARRAY(
+        SELECT (w, c.runner, c.provider, c.reserve_usd)::vibe._taken
+          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
+          JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
+         WHERE w.state = 'ready' AND w.agent_name = c.agent_name
+         ORDER BY c.nth LIMIT max_runs
+           FOR UPDATE OF w SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
+
+-- Tables written: runs, work, providers. The work rows are locked by the caller. A token is made here and is nowhere
+-- else: what is stored is its hash.
+CREATE FUNCTION vibe._open_runs(taken vibe._taken[], at timestamptz)
+    RETURNS TABLE (run vibe.runs, token text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH opening AS MATERIALIZED (
+            SELECT x.nth, (x.item).*, x.runner, x.provider, x.reserve_usd, x.runner IS NULL AS by_hand, vibe._new_token() AS token
+              FROM unnest(taken) WITH ORDINALITY x(item, runner, provider, reserve_usd, nth)
+        ), opened AS (
+            INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner, provider, started_by,
+                                        reserved_usd, token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
+            SELECT o.task_id, o.branch, o.campaign_id, o.step, o.attempts + 1, t.revision_count, o.agent_name,
+                   coalesce(s.model, a.default_model), o.runner, o.provider, CASE WHEN o.by_hand THEN 'hand' ELSE 'dispatcher' END,
+                   o.reserve_usd, vibe._token_hash(o.token), at, CASE WHEN o.by_hand THEN at END, CASE WHEN o.by_hand THEN at END,
+                   CASE WHEN NOT o.by_hand THEN coalesce(before.session, gen_random_uuid()::text) END, before.session
+              FROM opening o
+              JOIN vibe.tasks t ON t.id = o.task_id
+              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = o.branch AND s.step = o.step
+              JOIN vibe.current_agents a ON a.name = o.agent_name
+             CROSS JOIN LATERAL (
+                SELECT CASE WHEN NOT o.by_hand THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
+                OFFSET 0) before
+             ORDER BY o.nth
+            RETURNING r.*
+        ), held AS (
+            UPDATE vibe.work w SET state = 'held', waiting_for = NULL, ready_at = NULL, run_id = n.id, since = at
+              FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
+        )
+        SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
+    UPDATE vibe.providers p SET probed_at = at
+     WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+END
+$$;
+COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';
+
+-- Tables written: work, runs, providers, chores, deliveries; at a ceiling budget_crossings, activities. Locks: the limits that are in
+-- play (tried, never waited for), the taken work rows or chore (SKIP LOCKED), no task row; verbs that hold a task row wait for
+-- the work row a moment and then see the new run.
+CREATE OR REPLACE FUNCTION vibe._claim_runs(
+    runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
+)
+    RETURNS TABLE (run_id bigint, runner text, run jsonb, more boolean)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    outlook record;
+    ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
+    chosen vibe._candidate[];
+    within vibe._candidate[];
+    opened record;
+BEGIN
+    SELECT * INTO outlook FROM vibe._claim_outlook(at);
+    -- Whoever claims must know that this is the data's home, also in the middle of a restore.
+    IF outlook.is_draining OR NOT vibe._is_home() THEN
+        RETURN;
+    END IF;
+    IF outlook.has_chores THEN
+        RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, at) c;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF outlook.has_limits THEN
+        ceilings := vibe._ceilings_in_play(at);
+    END IF;
+    chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
+    PERFORM vibe._note_crossings(ceilings, runners, providers, at);
+    within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
+    more := cardinality(within) < cardinality(chosen);
+    IF within = '{}' THEN
+        RETURN;
+    END IF;
+    FOR opened IN SELECT * FROM vibe._open_runs(vibe._take(within, max_runs), at) LOOP
+        run_id := (opened.run).id;
+        runner := (opened.run).runner;
+        run := vibe._launch(opened.run, opened.token);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION vibe._known_record(record jsonb)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(record) = 'object' AND EXISTS (SELECT 1 FROM vibe.outcomes o WHERE o.outcome = record ->> 'outcome') THEN
+        RETURN record;
+    END IF;
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record names no outcome');
+END
+$$;
+COMMENT ON FUNCTION vibe._known_record(jsonb) IS 'An exit record; one that names no outcome counts as bad_result.';
+
+CREATE OR REPLACE FUNCTION vibe._read_record(record text)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN vibe._known_record(record::jsonb);
+EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded THEN
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record cannot be read: ' || left(SQLERRM, 200));
+END
+$$;
+
+-- What a result does to the task. Whatever it breaks is the caller's to catch.
+CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    outcome text := record ->> 'outcome';
+    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+BEGIN
+    IF outcome = 'done' THEN
+        PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
+            result ->> 'output_path', result ->> 'summary', record, at);
+        IF run.provider IS NOT NULL THEN
+            PERFORM vibe._providers_work(ARRAY[run.id]);
+        END IF;
+    ELSIF outcome = 'revise' THEN
+        PERFORM vibe._revise(task, run,
+            vibe._revision_target(task, vibe._revision_limit(task, run, run.branch), (result ->> 'target_step')::integer),
+            coalesce(nullif(btrim(result ->> 'notes'), ''), nullif(btrim(result ->> 'summary'), ''), 'no notes were given'),
+            false, result ->> 'summary', (result ->> 'score')::numeric, record, at);
+    END IF;
+    RETURN outcome IN ('done', 'revise');
+END
+$$;
+COMMENT ON FUNCTION vibe._accept(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run that brings a result, and moves its task on or back; false if it brings none.';
+
+-- A run without a result: what its outcome does to its task.
+CREATE FUNCTION vibe._reject(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    outcome text := record ->> 'outcome';
+    error text := record ->> 'error';
+    retry_after interval;
+BEGIN
+    IF vibe._amount(record -> 'retry_after_s') IS NOT NULL THEN
+        retry_after := make_interval(secs => least(vibe._amount(record -> 'retry_after_s'), 30 * 86400)::double precision);
+    END IF;
+    IF vibe._is_the_providers(run, outcome, record) THEN
+        PERFORM vibe._pause_after(run, outcome, coalesce(vibe._reset_time(record, at), at + retry_after), error, at);
+        PERFORM vibe._free_work(ARRAY[run.id], at);
+    ELSE
+        PERFORM vibe._retreat(task, run, outcome, error, coalesce(record -> 'permanent' = 'true', false), retry_after, at);
+    END IF;
+    PERFORM vibe._close_run(run.id, outcome, error, at);
+    RETURN outcome;
+END
+$$;
+COMMENT ON FUNCTION vibe._reject(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run by an exit record without a result; its step retries, waits or goes back to ready.';
+
+-- Tables written: runs, work, tasks, campaigns, activities. Locks, in order: the task row, at its end the campaign;
+-- for a chore's run see _finish_chore(). A record that cannot be read, and a result that breaks a rule (a score of 900, a
+-- step that is not there), are undone as a whole and count as bad_result; a lock that could not be had or a full disk is
+-- not the record's fault.
+CREATE OR REPLACE FUNCTION vibe._finish_run(run_id bigint, record text)
+    RETURNS TABLE (accepted boolean, publish_path text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    parsed jsonb;
+    task vibe.tasks;
+    mine record;
+    run vibe.runs;
+    has_result boolean := false;
+BEGIN
+    SELECT t.* INTO task FROM vibe.tasks t
+     WHERE t.id = (SELECT r.task_id FROM vibe.runs r WHERE r.id = _finish_run.run_id) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        -- A chore's, or its task was deleted: then there is nothing to record, and nothing to publish.
+        RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = _finish_run.run_id AND r.task_id IS NULL)
+            THEN vibe._finish_chore(_finish_run.run_id, vibe._read_record(_finish_run.record), at) ELSE false END, NULL::text;
+        RETURN;
+    END IF;
+    -- A statement of its own: it sees what was written before the lock was had.
+    SELECT r AS run, EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id) AS holds
+      INTO STRICT mine FROM vibe.runs r WHERE r.id = _finish_run.run_id;
+    run := mine.run;
+    BEGIN
+        parsed := vibe._known_record(_finish_run.record::jsonb);
+        IF run.closed_at IS NULL AND mine.holds THEN
+            has_result := vibe._accept(task, run, parsed, at);
+        END IF;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
+        OR insufficient_resources OR operator_intervention OR system_error THEN
+        RAISE;
+    WHEN OTHERS THEN
+        parsed := coalesce(parsed, '{}') || jsonb_build_object('outcome', 'bad_result', 'error',
+            CASE WHEN parsed IS NULL THEN 'the exit record cannot be read: ' || left(SQLERRM, 200)
+                 ELSE format('its result was refused: %s (%s)', left(SQLERRM, 500), SQLSTATE) END);
+    END;
+    IF has_result THEN
+        PERFORM vibe._wake(true);
+        RETURN QUERY SELECT true, vibe._publish_path(task, run);
+        RETURN;
+    ELSIF run.closed_at IS NULL AND mine.holds THEN
+        PERFORM vibe._reject(task, run, parsed, at);
+    ELSIF run.closed_at IS NULL THEN
+        PERFORM vibe._close_run(run.id, 'lost', 'it did not hold its step any more', at);
+    END IF;
+    IF run.ended_at IS NULL THEN
+        SELECT * INTO STRICT run FROM vibe._end_runs(ARRAY[(run.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, parsed)::vibe._run_end], at);
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT run.outcome IN ('done', 'revise'),
+        CASE WHEN run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded) THEN vibe._publish_path(task, run) END;
+END
+$$;
+
+-- Tables written: runs, work, tasks, providers. The tasks are locked by the caller (_lock_runs).
+CREATE FUNCTION vibe._finish_plain_runs(run_ids bigint[], records text[])
+    RETURNS TABLE (run_id bigint, publish_path text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    items vibe._completion[] := ARRAY(
+        SELECT (p.nth, p.run_id, nullif(x.result -> 'output', 'null'), (x.result ->> 'score')::numeric, x.result ->> 'output_path',
+                x.result ->> 'summary', p.record)::vibe._completion
+          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
+         CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(p.record -> 'result') = 'object' THEN p.record -> 'result' ELSE '{}' END AS result) x
+         WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
+    moves vibe._plain_move[] := vibe._plain_moves(items);
+BEGIN
+    IF moves = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM vibe._move_plainly(moves, items, at);
+    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m));
+    PERFORM vibe._wake(true);
+    RETURN QUERY
+        SELECT r.id, vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
+         WHERE r.id IN (SELECT m.run_id FROM unnest(moves) m);
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_plain_runs(bigint[], text[]) IS 'Of dispatched runs whose processes have ended, finishes those set-wise that are done and after which just the next step is ready, and returns them; the others are _finish_run()''s. Any error is a reason to finish all of them one by one.';
+
+-- Tables written: work, runs; at a ceiling budget_crossings, activities. Locks: the limits that are in play (tried),
+-- the taken work rows (SKIP LOCKED).
+CREATE OR REPLACE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
+    RETURNS TABLE (run_id bigint, lock_token text, task_id bigint, branch text, step integer, agent_name text, input jsonb)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    unknown text;
+    able vibe._able_agent[];
+    outlook record;
+    ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
+    chosen vibe._candidate[];
+    within vibe._candidate[];
+    taken vibe._taken[];
+    opened record;
+    spare integer;
+BEGIN
+    IF coalesce(cardinality(claim_runs.agent_names), 0) = 0 THEN
+        PERFORM vibe._invalid_argument('agent_names', claim_runs.agent_names::text, 'Name at least one agent.');
+    ELSIF (claim_runs.max_runs BETWEEN 1 AND 1000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('max_runs', claim_runs.max_runs::text, 'Use 1 to 1000.');
+    END IF;
+    FOR unknown IN SELECT n FROM unnest(claim_runs.agent_names) n WHERE NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = n) LOOP
+        PERFORM vibe._agent_not_found(unknown);
+    END LOOP;
+    SELECT * INTO outlook FROM vibe._claim_outlook(at);
+    IF outlook.is_draining THEN
+        RETURN;
+    END IF;
+    able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
+    IF outlook.has_limits THEN
+        ceilings := vibe._ceilings_in_play(at);
+    END IF;
+    -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
+    -- locked. Not at once, as the limits of what is only looked at are held, too.
+    FOREACH spare IN ARRAY '{0,8,64,512}'::integer[] LOOP
+        chosen := vibe._choose(able, ceilings, claim_runs.max_runs, spare);
+        within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
+        taken := vibe._take(within, claim_runs.max_runs);
+        EXIT WHEN cardinality(taken) >= least(claim_runs.max_runs, cardinality(within));
+    END LOOP;
+    IF outlook.has_limits THEN
+        PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
+        -- The dispatcher may have left work out because this transaction was counting its limit.
+        PERFORM vibe._wake(false) WHERE vibe._limits_of(chosen) <> '{}';
+    END IF;
+    IF taken = '{}' THEN
+        RETURN;
+    END IF;
+    FOR opened IN SELECT o.*, (o.run).* FROM vibe._open_runs(taken, at) o LOOP
+        run_id := opened.id;
+        lock_token := opened.token;
+        task_id := opened.task_id;
+        branch := opened.branch;
+        step := opened.step;
+        agent_name := opened.agent_name;
+        input := vibe._launch(opened.run, NULL) - 'token';
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- Tables written: as complete_step(). Locks, in order: all the tasks, ids ascending; at a task's end its campaign.
+CREATE OR REPLACE FUNCTION vibe.complete_steps(results jsonb)
+    RETURNS TABLE (task_id bigint, branch text, completed boolean, next_step integer, next_agent text, task_status text,
+                   task_completed boolean, error_code text, error text)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    moves vibe._plain_move[];
+    result record;
+BEGIN
+    IF (jsonb_typeof(complete_steps.results) = 'array' AND jsonb_array_length(complete_steps.results) <= 10000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('results', left(complete_steps.results::text, 100),
+            'Use an array of at most 10000 objects with the arguments of complete_step().');
+    END IF;
+    PERFORM 1 FROM vibe.tasks t
+      WHERE t.id IN (SELECT r.task_id FROM vibe._results(complete_steps.results) r) ORDER BY t.id FOR NO KEY UPDATE;
+    moves := vibe._complete_plain_results(complete_steps.results, at);
+    FOR result IN
+        SELECT r.*, m.run_id AS moved_run, m.next_step, m.next_agent, m.task_status
+          FROM vibe._results(complete_steps.results) r LEFT JOIN unnest(moves) m ON m.nth = r.nth
+         ORDER BY r.task_id, r.nth
+    LOOP
+        task_id := result.task_id;
+        branch := result.branch;
+        IF result.moved_run IS NOT NULL THEN
+            completed := true;
+            next_step := result.next_step;
+            next_agent := result.next_agent;
+            task_status := result.task_status;
+            task_completed := false;
+            error_code := NULL;
+            error := NULL;
+        ELSE
+            SELECT * INTO completed, next_step, next_agent, task_status, task_completed, error_code, error
+              FROM vibe._try_complete(result.task_id, result.agent_name, result.lock_token, result.output, result.quality_score,
+                                      result.output_path, result.branch, result.summary);
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    PERFORM vibe._wake(true) WHERE moves <> '{}';
+END
+$$;
+
+-- Tables written: runs, work, tasks. The tasks are locked by the caller. What is refused as a whole (a status of the
+-- user's own that may not follow) is left to be done one by one, where each gets its own answer.
+CREATE FUNCTION vibe._complete_plain_results(results jsonb, at timestamptz)
+    RETURNS vibe._plain_move[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    items vibe._completion[] := ARRAY(
+        SELECT (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
+          FROM vibe._results(results) r
+          JOIN vibe.runs x ON x.task_id = r.task_id AND x.token_hash = vibe._token_hash(r.lock_token)
+           AND x.agent_name = r.agent_name AND x.branch = r.branch);
+    moves vibe._plain_move[] := vibe._plain_moves(items);
+BEGIN
+    PERFORM vibe._move_plainly(moves, items, at) WHERE moves <> '{}';
+    RETURN moves;
+EXCEPTION WHEN SQLSTATE 'VB020' OR data_exception OR integrity_constraint_violation THEN
+    RETURN ARRAY[]::vibe._plain_move[];
+END
+$$;
+COMMENT ON FUNCTION vibe._complete_plain_results(jsonb, timestamptz) IS 'Of complete_steps()''s results, completes those set-wise whose token is good and after which just the next step is ready; returns what became of them.';
+
+CREATE FUNCTION vibe._try_complete(
+    task_id bigint, agent_name text, lock_token text, output jsonb, quality_score numeric, output_path text, branch text, summary text,
+    OUT completed boolean, OUT next_step integer, OUT next_agent text, OUT task_status text, OUT task_completed boolean,
+    OUT error_code text, OUT error text
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT * INTO STRICT completed, next_step, next_agent, task_status, task_completed
+      FROM vibe.complete_step(task_id, agent_name, lock_token, output, quality_score, output_path, branch, summary);
+EXCEPTION WHEN SQLSTATE 'VB003' OR SQLSTATE 'VB004' OR SQLSTATE 'VB011' OR SQLSTATE 'VB012' OR SQLSTATE 'VB013'
+    OR SQLSTATE 'VB020' OR SQLSTATE 'VB030' OR SQLSTATE 'VB060' THEN
+    completed := false;
+    error_code := SQLSTATE;
+    error := SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION vibe._try_complete(bigint, text, text, jsonb, numeric, text, text, text) IS 'complete_step() as a row that says why where it is refused.';
+
+-- Tables written: runs, chores, deliveries, providers, activities, notifications. Locks, in order: the chore, the
+-- provider.
+CREATE OR REPLACE FUNCTION vibe._finish_chore(run_id bigint, record jsonb, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    run vibe.runs;
+    outcome text := record ->> 'outcome';
+    error text := left(record ->> 'error', 4000);
+    waits boolean := false;
+BEGIN
+    PERFORM vibe._lock_chore(_finish_chore.run_id);
+    SELECT * INTO STRICT run FROM vibe.runs r WHERE r.id = _finish_chore.run_id;
+    IF run.ended_at IS NOT NULL THEN
+        RETURN run.outcome = 'done';
+    END IF;
+    IF run.closed_at IS NULL THEN
+        waits := vibe._is_the_providers(run, outcome, record);
+        IF waits THEN
+            PERFORM vibe._pause_after(run, outcome, vibe._reset_time(record, at), error, at);
+        ELSIF outcome = 'done' THEN
+            PERFORM vibe._providers_work(ARRAY[run.id]);
+        END IF;
+        IF run.kind = 'heartbeat' AND outcome IN ('killed', 'exec_error', 'lost') THEN
+            PERFORM vibe._notify('agent_crashed', format('The heartbeat of agent "%s": %s, %s', run.agent_name, outcome,
+                    coalesce(left(error, 1000), 'no message')),
+                jsonb_build_object('agent_name', run.agent_name, 'outcome', outcome),
+                run_id => run.id, dedup_key => format('agent_crashed %s %s', outcome, run.agent_name));
+        END IF;
+    END IF;
+    SELECT * INTO STRICT run FROM vibe._end_runs(ARRAY[(run.id, outcome, error, NULL, record #>> '{result,summary}',
+        CASE WHEN jsonb_typeof(record #> '{result,output}') = 'object' THEN record #> '{result,output}' END, NULL, NULL, NULL, NULL, record)::vibe._run_end], at);
+    PERFORM vibe._end_chore(run, record, waits, at);
+    PERFORM vibe._wake(true);
+    RETURN run.outcome = 'done';
+END
+$$;
+
+-- What the reader of a message outside can do about it: one call, to be typed where the inbox would have a button.
 CREATE OR REPLACE FUNCTION vibe._next_call(notification vibe.notifications)
     RETURNS text
     LANGUAGE sql
@@ -25,3 +1082,8 @@ BEGIN ATOMIC
             format('SELECT * FROM vibe.generate_tasks(campaign_id => %s, how_many => …);', notification.campaign_id)
     END;
 END;
+
+REVOKE ALL ON FUNCTION
+    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._complete_plain_results, vibe._try_complete
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace TO vibe_viewer;

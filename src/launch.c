@@ -6,7 +6,8 @@
  * Four steps, and the order is the point:
  *
  *	1. claim: the runs are committed as launching before anything exists
- *	2. look again: a pause or cancel that committed meanwhile takes them back
+ *	2. look again: a pause or cancel that committed meanwhile takes them back;
+ *	   where nothing at all was committed meanwhile, there is nothing to see
  *	3. write the launch record, then spawn, outside of any transaction: an
  *	   error cannot roll back the row of a process that runs
  *	4. mark: the processes' identity is committed
@@ -35,6 +36,7 @@
 #define MAX_BATCH 64			/* claims per turn: agents end meanwhile */
 #define MAX_NAME_LENGTH 256
 
+static bool look_again(int64 *ids, int count);
 static bool count_slots(VibeRunnerSet *set, int total, VibeSlots *slots);
 static bool name_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
 static bool start_one(VibeRun *run, VibeRunner *runner, char **problem);
@@ -82,9 +84,10 @@ vibe_launch_claim(VibeRunnerSet *set)
 	List	   *claimed;
 	ListCell   *cell;
 	bool		more;
+	bool		undisturbed;
 
 	if (total <= 0 || !count_slots(set, total, &slots) ||
-		!vibe_work_claim(&slots, total, &claimed, &more))
+		!vibe_work_claim(&slots, total, &claimed, &more, &undisturbed))
 		return false;
 
 	foreach(cell, claimed)
@@ -97,6 +100,7 @@ vibe_launch_claim(VibeRunnerSet *set)
 		else
 		{
 			run->run = vibe_run_keep(claim->run);
+			run->wanted = undisturbed;
 			(void) vibe_json_peek_int64(claim->run, strlen(claim->run), "task_id", &run->task_id);
 		}
 	}
@@ -202,6 +206,40 @@ start_one(VibeRun *run, VibeRunner *runner, char **problem)
 }
 
 /*
+ * Take those claimed runs back that are not wanted any more; false if that is
+ * not known.  What was sure at the end of the claim is so once.
+ */
+static bool
+look_again(int64 *ids, int count)
+{
+	int64	   *unsure = palloc(count * sizeof(int64));
+	int64	   *back;
+	int			unsure_count = 0;
+	int			back_count;
+
+	for (int i = 0; i < count; i++)
+	{
+		VibeRun    *run = vibe_run_find(ids[i]);
+
+		if (!run->wanted)
+			unsure[unsure_count++] = ids[i];
+		run->wanted = false;
+	}
+	if (unsure_count == 0)
+		return true;
+	if (!vibe_work_unclaim_paused(unsure, unsure_count, &back, &back_count))
+		return false;
+	for (int i = 0; i < back_count; i++)
+	{
+		VibeRun    *run = vibe_run_find(back[i]);
+
+		if (run != NULL && run->state == RUN_CLAIMED)
+			vibe_run_remove(run);
+	}
+	return true;
+}
+
+/*
  * Start all claimed runs that are still wanted.  One that cannot be started
  * ends as exec_error; the others go on.
  */
@@ -211,9 +249,7 @@ vibe_launch_start(VibeRunnerSet *set)
 	HASH_SEQ_STATUS scan;
 	VibeRun    *run;
 	int64	   *ids;
-	int64	   *back;
 	int			count = vibe_run_count(RUN_CLAIMED);
-	int			back_count;
 	int			i = 0;
 
 	if (count == 0)
@@ -226,14 +262,8 @@ vibe_launch_start(VibeRunnerSet *set)
 			ids[i++] = run->run_id;
 	}
 	Assert(i == count);
-	if (!vibe_work_unclaim_paused(ids, count, &back, &back_count))
+	if (!look_again(ids, count))
 		return;
-	for (i = 0; i < back_count; i++)
-	{
-		run = vibe_run_find(back[i]);
-		if (run != NULL && run->state == RUN_CLAIMED)
-			vibe_run_remove(run);
-	}
 	for (i = 0; i < count; i++)
 	{
 		char	   *problem = NULL;
@@ -260,6 +290,8 @@ vibe_launch_mark(void)
 	vibe_run_scan(&scan);
 	while ((run = hash_seq_search(&scan)) != NULL)
 	{
+		/* if it could not be started in the turn of its claim, it is not sure any more */
+		run->wanted = false;
 		if (run->state != RUN_WATCHED || !run->unmarked)
 			continue;
 		started[count].run_id = run->run_id;

@@ -28,6 +28,8 @@ typedef struct VibeRun
 	char	   *run;			/* CLAIMED: the database's half of the launch record */
 	char	   *record;			/* ENDED: record, if not in the exit file */
 	char	   *publish_path;	/* SETTLED: where the staged file goes, or NULL */
+	bool		wanted;			/* CLAIMED: surely so, nothing was paused or cancelled since the
+								 * claim began */
 	bool		unmarked;		/* process not yet known to the database */
 	bool		cancelled;		/* told to end */
 	bool		killed;			/* the shim itself was killed */

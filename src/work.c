@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "clock.h"
@@ -54,6 +55,7 @@ static void call(const char *sql, int nargs, Oid *types, Datum *values);
 static char *text_column(HeapTuple row, int column, MemoryContext caller);
 static Datum int64_array(const int64 *values, int count);
 static Datum text_array(char **texts, int count);
+static bool is_still_alone(TransactionId xid);
 
 /*
  * Each statement is parsed and planned once per dispatcher.  A plan looks by
@@ -337,6 +339,7 @@ typedef struct ClaimArg
 	int			max_runs;
 	List	   *runs;
 	bool		more;
+	TransactionId alone;		/* its xid, if nobody else had one at its start; else invalid */
 } ClaimArg;
 
 /* An array of texts, some of which may be NULL. */
@@ -383,6 +386,7 @@ claim_body(void *arg, MemoryContext caller)
 	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[5];
 	Datum	   *free = palloc(slots->count * sizeof(Datum));
+	Snapshot	begin = GetActiveSnapshot();
 	MemoryContext old;
 
 	for (int i = 0; i < slots->count; i++)
@@ -424,21 +428,39 @@ claim_body(void *arg, MemoryContext caller)
 	}
 	if (claim->runs != NIL)
 		check_version();
+	/* a transaction in progress would be in the snapshot, or have the xid that follows it */
+	if (begin->xcnt == 0 && begin->subxcnt == 0 && !begin->suboverflowed &&
+		GetTopTransactionIdIfAny() == begin->xmax)
+		claim->alone = begin->xmax;
+}
+
+/* Has no other transaction of the cluster had an xid since this one began? */
+static bool
+is_still_alone(TransactionId xid)
+{
+	if (!TransactionIdIsValid(xid))
+		return false;
+	TransactionIdAdvance(xid);
+	return ReadNextTransactionId() == xid;
 }
 
 /*
  * Claim runs for these runners.  They are launching when this returns true;
  * on false nothing was claimed.  more: some work was left for a limit, so
- * another call may find other work.
+ * another call may find other work.  undisturbed: nothing was committed by
+ * anybody between the beginning of the claim and its end, so that nothing can
+ * have changed that the claim did not see, and whoever changes it from now on
+ * sees the claim.
  */
 bool
-vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more)
+vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more, bool *undisturbed)
 {
-	ClaimArg	arg = {slots, max_runs, NIL, false};
+	ClaimArg	arg = {slots, max_runs, NIL, false, InvalidTransactionId};
 	bool		done = vibe_run_verb(VERB_CLAIM, claim_body, &arg);
 
 	*runs = done ? arg.runs : NIL;
 	*more = done && arg.more;
+	*undisturbed = done && is_still_alone(arg.alone);
 	return done;
 }
 
@@ -524,6 +546,19 @@ typedef struct FinishArg
 	int			count;
 } FinishArg;
 
+static void finish_plain(FinishArg *finish, MemoryContext caller);
+
+/* What was noted of a set that was rolled back. */
+static void
+forget_finished(FinishArg *finish)
+{
+	for (int i = 0; i < finish->count; i++)
+	{
+		finish->items[i].finished = false;
+		finish->items[i].publish_path = NULL;
+	}
+}
+
 static void
 finish_one(VibeFinishItem *item, MemoryContext caller)
 {
@@ -561,11 +596,11 @@ finish_failed(VibeFinishItem *item, ErrorData *error, MemoryContext caller)
 }
 
 /*
- * One run in a subtransaction of its own, as plpgsql does for EXCEPTION: if it
- * fails, the others stand.
+ * A run, or (item NULL) the plain ones of all, in a subtransaction, as plpgsql
+ * does for EXCEPTION: if it fails, the others stand.
  */
 static void
-finish_guarded(VibeFinishItem *item, MemoryContext caller)
+finish_guarded(FinishArg *finish, VibeFinishItem *item, MemoryContext caller)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -574,7 +609,10 @@ finish_guarded(VibeFinishItem *item, MemoryContext caller)
 	MemoryContextSwitchTo(old);
 	PG_TRY();
 	{
-		finish_one(item, caller);
+		if (item != NULL)
+			finish_one(item, caller);
+		else
+			finish_plain(finish, caller);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(old);
 		CurrentResourceOwner = owner;
@@ -589,10 +627,59 @@ finish_guarded(VibeFinishItem *item, MemoryContext caller)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(old);
 		CurrentResourceOwner = owner;
-		finish_failed(item, error, caller);
+		if (item != NULL)
+			finish_failed(item, error, caller);
+		else
+			forget_finished(finish);
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
+}
+
+/* The runs of a batch, as an array. */
+static Datum
+run_ids_of(FinishArg *finish)
+{
+	int64	   *ids = palloc(finish->count * sizeof(int64));
+
+	for (int i = 0; i < finish->count; i++)
+		ids[i] = finish->items[i].run_id;
+	return int64_array(ids, finish->count);
+}
+
+/*
+ * Those after which just the next step is ready, in a few statements for all of
+ * them.  In a subtransaction: on any error they are finished one by one, where
+ * it is seen which of them was the reason.
+ */
+static void
+finish_plain(FinishArg *finish, MemoryContext caller)
+{
+	Oid			types[] = {INT8ARRAYOID, TEXTARRAYOID};
+	char	  **records = palloc(finish->count * sizeof(char *));
+	Datum		values[2];
+
+	for (int i = 0; i < finish->count; i++)
+	{
+		records[i] = unconstify(char *, finish->items[i].record);
+		pg_verifymbstr(records[i], strlen(records[i]), false);
+	}
+	values[0] = run_ids_of(finish);
+	values[1] = text_array(records, finish->count);
+	call("SELECT run_id, publish_path FROM vibe._finish_plain_runs($1, $2)", 2, types, values);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		bool		isnull;
+		int64		run_id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull));
+
+		for (int i = 0; i < finish->count; i++)
+		{
+			if (finish->items[i].run_id != run_id)
+				continue;
+			finish->items[i].finished = true;
+			finish->items[i].publish_path = text_column(SPI_tuptable->vals[row], 2, caller);
+		}
+	}
 }
 
 /*
@@ -603,12 +690,8 @@ static void
 lock_tasks(FinishArg *finish)
 {
 	Oid			types[] = {INT8ARRAYOID};
-	Datum		values[1];
-	int64	   *ids = palloc(finish->count * sizeof(int64));
+	Datum		values[] = {run_ids_of(finish)};
 
-	for (int i = 0; i < finish->count; i++)
-		ids[i] = finish->items[i].run_id;
-	values[0] = int64_array(ids, finish->count);
 	call("SELECT vibe._lock_runs($1)", 1, types, values);
 }
 
@@ -618,11 +701,16 @@ finish_body(void *arg, MemoryContext caller)
 	FinishArg  *finish = arg;
 
 	if (finish->count > 1)
+	{
 		lock_tasks(finish);
+		finish_guarded(finish, NULL, caller);
+	}
 	for (int i = 0; i < finish->count; i++)
 	{
+		if (finish->items[i].finished)
+			continue;
 		enable_timeout_after(STATEMENT_TIMEOUT, VIBE_STATEMENT_TIMEOUT_MS);
-		finish_guarded(&finish->items[i], caller);
+		finish_guarded(finish, &finish->items[i], caller);
 	}
 }
 

@@ -69,7 +69,7 @@ extern bool vibe_work_sweep(void);
 extern bool vibe_work_unneeded(bool workspaces, int64 *ids, int count, int retention, bool unknown,
 							   int64 **unneeded, int *unneeded_count);
 extern bool vibe_work_promote_due(void);
-extern bool vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more);
+extern bool vibe_work_claim(VibeSlots *slots, int max_runs, List **runs, bool *more, bool *undisturbed);
 extern bool vibe_work_unclaim_paused(int64 *run_ids, int count, int64 **back, int *back_count);
 extern bool vibe_work_mark_started(VibeStartedRun *runs, int count,
 								   const char *boot_id, const char *pid_ns);

@@ -24,6 +24,9 @@ CREATE INDEX pipeline_steps_agent_idx ON vibe.pipeline_steps (agent_name);
 CREATE INDEX work_ready_idx ON vibe.work (agent_name, priority, campaign_id, since, task_id) WHERE state = 'ready';
 -- Over campaigns that are paused it leaps to the next one here.
 CREATE INDEX campaigns_at_work_idx ON vibe.campaigns (id) WHERE status IN ('active', 'in_revision');
+-- Whether there is any campaign with a limit or a ceiling: every claim asks.
+CREATE INDEX campaigns_limited_idx ON vibe.campaigns (id)
+    WHERE ended_at IS NULL AND num_nonnulls(max_parallel, budget_usd, task_budget_usd) > 0;
 CREATE INDEX work_back_off_idx ON vibe.work (ready_at) WHERE waiting_for = 'back_off';
 -- The work of a campaign that is being paused or cancelled.
 CREATE INDEX work_held_idx ON vibe.work (campaign_id) WHERE state = 'held';

@@ -101,23 +101,10 @@ BEGIN
           FROM vibe.pipeline_steps s
          WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ANY (stop.opened);
     END IF;
-    IF stop.next_step IS NULL THEN
-        DELETE FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
-    ELSE
-        PERFORM vibe._set_main_line(task, stop.next_step, stop.next_agent, stop.waiting_for, NULL, at);
-    END IF;
     task_completed := stop.next_step IS NULL AND under_way = '{}' AND stop.opened = '{}';
-    task_status := CASE WHEN task_completed THEN 'completed' ELSE coalesce(new_status, task.status) END;
     next_step := stop.next_step;
     next_agent := stop.next_agent;
-    UPDATE vibe.tasks t
-       SET status = task_status,
-           step = stop.next_step,
-           quality_score = coalesce(score, t.quality_score),
-           rejection_notes = CASE WHEN task_status = 'revision_needed' THEN t.rejection_notes END,
-           ended_at = CASE WHEN task_completed THEN at END,
-           updated_at = at
-     WHERE t.id = task.id;
+    task_status := vibe._move_to(task, next_step, next_agent, stop.waiting_for, task_completed, new_status, score, at);
 END
 $$;
 COMMENT ON FUNCTION vibe._move_on(vibe.tasks, integer, text, numeric, timestamptz, text) IS 'Opens what follows a main step: the next step, branches, or the task''s end.';
@@ -131,25 +118,56 @@ CREATE FUNCTION vibe._set_main_line(
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    placed bigint;
 BEGIN
-    INSERT INTO vibe.work AS w (task_id, branch, campaign_id, step, agent_name, state, waiting_for, priority, since, note)
-    VALUES (task.id, '', coalesce(task.campaign_id, 0), step, agent_name,
-            CASE WHEN waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for,
-            vibe._priority_rank(task.priority), at, note)
-    ON CONFLICT ON CONSTRAINT work_pkey DO UPDATE SET
-        step = excluded.step, agent_name = excluded.agent_name, state = excluded.state,
-        waiting_for = excluded.waiting_for, run_id = NULL, priority = excluded.priority, attempts = 0, retries = 0,
-        ready_at = NULL, since = excluded.since,
-        -- What a person said to a step that had to wait for its branches is still said to it.
-        note = CASE WHEN w.waiting_for = 'branches' AND w.step = excluded.step THEN w.note ELSE excluded.note END
-    RETURNING w.task_id INTO placed;
-    PERFORM vibe._tell_approval(task, '', step, NULL) WHERE waiting_for = 'approval';
-    RETURN placed;
+    UPDATE vibe.work w
+       SET step = _set_main_line.step, agent_name = _set_main_line.agent_name, run_id = NULL, attempts = 0, retries = 0, ready_at = NULL, since = at,
+           state = CASE WHEN _set_main_line.waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for = _set_main_line.waiting_for,
+           priority = vibe._priority_rank(task.priority),
+           -- What a person said to a step that had to wait for its branches is still said to it.
+           note = CASE WHEN w.waiting_for = 'branches' AND w.step = _set_main_line.step THEN w.note ELSE _set_main_line.note END
+     WHERE w.task_id = task.id AND w.branch = '';
+    IF NOT FOUND THEN
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, waiting_for, priority, since, note)
+        VALUES (task.id, '', coalesce(task.campaign_id, 0), step, agent_name, CASE WHEN waiting_for IS NULL THEN 'ready' ELSE 'waiting' END, waiting_for,
+                vibe._priority_rank(task.priority), at, note);
+    END IF;
+    IF waiting_for = 'approval' THEN
+        PERFORM vibe._tell_approval(task, '', step, NULL);
+    END IF;
+    RETURN task.id;
 END
 $$;
 COMMENT ON FUNCTION vibe._set_main_line(vibe.tasks, integer, text, text, text, timestamptz) IS 'Puts the main line of a task at a step, ready or waiting, with fresh counts.';
+
+-- Tables written: work, tasks.
+CREATE FUNCTION vibe._move_to(
+    task vibe.tasks, next_step integer, next_agent text, waiting_for text, ends boolean, new_status text, score numeric, at timestamptz
+)
+    RETURNS text
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    reached text := CASE WHEN ends THEN 'completed' ELSE coalesce(new_status, task.status) END;
+BEGIN
+    IF next_step IS NULL THEN
+        DELETE FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '';
+    ELSE
+        PERFORM vibe._set_main_line(task, next_step, next_agent, waiting_for, NULL, at);
+    END IF;
+    UPDATE vibe.tasks t
+       SET status = reached,
+           step = next_step,
+           quality_score = coalesce(score, t.quality_score),
+           rejection_notes = CASE WHEN reached = 'revision_needed' THEN t.rejection_notes END,
+           ended_at = CASE WHEN ends THEN at END,
+           updated_at = at
+     WHERE t.id = task.id;
+    RETURN reached;
+END
+$$;
+COMMENT ON FUNCTION vibe._move_to(vibe.tasks, integer, text, text, boolean, text, numeric, timestamptz) IS 'Puts a task at a main step, or behind its last one (next_step NULL), or ends it; returns its status.';
 
 -- Tables written: work, tasks. What follows a run that was done; the run itself is closed by the caller.
 CREATE FUNCTION vibe._advance(
@@ -162,21 +180,34 @@ CREATE FUNCTION vibe._advance(
 AS $$
 #variable_conflict use_column
 DECLARE
-    done_step vibe.pipeline_steps;
+    here record;
     new_status text;
 BEGIN
-    SELECT * INTO STRICT done_step FROM vibe.pipeline_steps s
+    -- One query for all that a line without branches needs: this is done at the end of every step.
+    SELECT s.gate, o.status, following.step AS next_step, following.agent_name AS next_agent,
+           NOT EXISTS (SELECT 1 FROM vibe.pipeline_steps b WHERE b.pipeline_version_id = s.pipeline_version_id AND b.branch > '') AS is_plain
+      INTO STRICT here
+      FROM vibe.pipeline_steps s
+      LEFT JOIN vibe.output_statuses o ON o.output_dir = s.output_dir
+      LEFT JOIN LATERAL (
+        SELECT f.step, f.agent_name FROM vibe.pipeline_steps f
+         WHERE f.pipeline_version_id = s.pipeline_version_id AND f.branch = '' AND f.step > s.step
+         ORDER BY f.step LIMIT 1) following ON true
      WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = run.branch AND s.step = run.step;
-    IF done_step.gate = 'human' THEN
+    IF here.gate = 'human' THEN
         UPDATE vibe.work w SET state = 'waiting', waiting_for = 'approval', run_id = NULL, attempts = 0, retries = 0, since = at
          WHERE w.task_id = task.id AND w.branch = run.branch;
         PERFORM vibe._tell_approval(task, run.branch, run.step, run.id);
     END IF;
     IF run.branch = '' THEN
-        new_status := coalesce(
-            (SELECT o.status FROM vibe.output_statuses o WHERE o.output_dir = done_step.output_dir),
-            CASE WHEN task.status IN ('revision_needed', 'blocked') THEN vibe._earned_status(task) END);
-        IF done_step.gate IS NULL THEN
+        new_status := coalesce(here.status, CASE WHEN task.status IN ('revision_needed', 'blocked') THEN vibe._earned_status(task) END);
+        IF here.gate IS NULL AND here.is_plain AND (here.next_agent IS NOT NULL OR here.next_step IS NULL) THEN
+            next_step := here.next_step;
+            next_agent := here.next_agent;
+            task_completed := next_step IS NULL;
+            task_status := vibe._move_to(task, next_step, next_agent, NULL, task_completed, new_status, score, at);
+            RETURN;
+        ELSIF here.gate IS NULL THEN
             SELECT * INTO next_step, next_agent, task_status, task_completed
               FROM vibe._move_on(task, run.step, new_status, score, at);
             RETURN;
@@ -191,7 +222,7 @@ BEGIN
     END IF;
     task_status := task.status;
     task_completed := false;
-    IF done_step.gate IS NULL THEN
+    IF here.gate IS NULL THEN
         SELECT * INTO next_step, next_agent, task_status, task_completed FROM vibe._close_branch(task, run.branch, at);
     END IF;
 END

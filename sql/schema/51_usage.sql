@@ -112,24 +112,16 @@ CREATE FUNCTION vibe._count_usage()
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    task vibe.tasks;
 BEGIN
-    SELECT * INTO task FROM vibe.tasks t WHERE t.id = NEW.task_id;
     INSERT INTO vibe.usage_entries (run_id, project_id, campaign_id, agent_name, provider, model, branch, step, day, unknown_cost_runs,
         input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, counted_usd)
-    VALUES (NEW.id, coalesce(task.project_id, 0), NEW.campaign_id, NEW.agent_name, coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step,
-        vibe._day(NEW.claimed_at), (NEW.cost_usd IS NULL AND NOT vibe._never_ran(NEW.outcome, NEW.started_at))::integer,
+    VALUES (NEW.id, coalesce((SELECT t.project_id FROM vibe.tasks t WHERE t.id = NEW.task_id), 0), NEW.campaign_id, NEW.agent_name,
+        coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step, vibe._day(NEW.claimed_at),
+        (NEW.cost_usd IS NULL AND NOT vibe._never_ran(NEW.outcome, NEW.started_at))::integer,
         coalesce(NEW.input_tokens, 0), coalesce(NEW.output_tokens, 0), coalesce(NEW.cache_read_tokens, 0), coalesce(NEW.cache_write_tokens, 0),
         NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at));
-    IF NEW.cost_usd > NEW.reserved_usd THEN
-        PERFORM vibe._record('budget_overrun', format('Run %s of %s cost %s USD; %s were reserved.', NEW.id,
-                coalesce('task "' || left(task.title, 200) || '"', 'agent "' || NEW.agent_name || '"'), trim_scale(NEW.cost_usd), NEW.reserved_usd), jsonb_build_object('run_id', NEW.id, 'cost_usd', trim_scale(NEW.cost_usd), 'reserved_usd', NEW.reserved_usd),
-            task.project_id, task.campaign_id, task.id);
-    END IF;
-    IF NEW.reserved_usd IS NOT NULL AND task.ended_at IS NULL
-       AND EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.id = NEW.campaign_id AND c.task_budget_usd IS NOT NULL) THEN
-        PERFORM vibe._note_crossing(c, NEW.reserved_usd, vibe.clock()) FROM vibe._task_ceilings(ARRAY[task.id]) c;
+    IF NEW.reserved_usd IS NOT NULL THEN
+        PERFORM vibe._compare_with_reserve(NEW, t) FROM (SELECT NEW.task_id AS id) n LEFT JOIN vibe.tasks t ON t.id = n.id;
     END IF;
     IF NEW.id % 256 = 0 THEN
         PERFORM vibe._merge_usage(1024);
@@ -138,6 +130,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._count_usage() IS 'Counts what a run used at its end, once.';
+
+CREATE FUNCTION vibe._compare_with_reserve(run vibe.runs, task vibe.tasks)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF run.cost_usd > run.reserved_usd THEN
+        PERFORM vibe._record('budget_overrun', format('Run %s of %s cost %s USD; %s were reserved.', run.id,
+                coalesce('task "' || left(task.title, 200) || '"', 'agent "' || run.agent_name || '"'), trim_scale(run.cost_usd), run.reserved_usd),
+            jsonb_build_object('run_id', run.id, 'cost_usd', trim_scale(run.cost_usd), 'reserved_usd', run.reserved_usd),
+            task.project_id, task.campaign_id, task.id);
+    END IF;
+    IF task.ended_at IS NULL
+       AND EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.id = run.campaign_id AND c.task_budget_usd IS NOT NULL) THEN
+        PERFORM vibe._note_crossing(c, run.reserved_usd, vibe.clock()) FROM vibe._task_ceilings(ARRAY[task.id]) c;
+    END IF;
+    RETURN run.cost_usd > run.reserved_usd;
+END
+$$;
+COMMENT ON FUNCTION vibe._compare_with_reserve(vibe.runs, vibe.tasks) IS 'Tells that a run cost more than it had reserved, and that its task''s ceiling has no room for another one like it; task is NULL for a heartbeat.';
 
 -- UPDATE only: a restore inserts runs that have ended, and their entries and totals beside them.
 CREATE TRIGGER usage_is_counted_at_the_end

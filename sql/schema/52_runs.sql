@@ -51,50 +51,55 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._amount(jsonb) IS 'A JSON number as an amount of money; NULL where it is none.';
 
--- The one door for how a run ended: its verdict (how it was worth, NULL if that was decided before) and its
--- record (how its process ended, NULL if it has not), in one write where both come together. What is decided stays.
-CREATE FUNCTION vibe._end_run(run_id bigint, verdict vibe.runs, record jsonb, at timestamptz)
-    RETURNS vibe.runs
+CREATE TYPE vibe._run_end AS (
+    run_id bigint, outcome text, error text, answer jsonb, summary text, output jsonb, output_path text, quality_score numeric, notes text,
+    superseded boolean, record jsonb);
+COMMENT ON TYPE vibe._run_end IS 'How a run ended: its verdict (what it was worth; NULL if that was decided before) and its record (how its process ended; NULL if it has not).';
+
+-- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
+CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
+    RETURNS SETOF vibe.runs
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    ended vibe.runs;
-    reported numeric := vibe._amount(record #> '{usage,cost_usd}');
-    computed numeric := CASE WHEN reported IS NULL THEN vibe._computed_cost(_end_run.run_id, record -> 'usage') END;
 BEGIN
-    UPDATE vibe.runs r
-       SET outcome = coalesce(r.outcome, verdict.outcome),
-           closed_at = coalesce(r.closed_at, at),
-           error = coalesce(r.error, verdict.error),
-           answer = coalesce(r.answer, verdict.answer),
-           summary = coalesce(r.summary, left(verdict.summary, 10000)),
-           output = coalesce(r.output, verdict.output),
-           output_path = coalesce(r.output_path, verdict.output_path),
-           quality_score = coalesce(r.quality_score, verdict.quality_score),
-           notes = coalesce(r.notes, verdict.notes),
-           superseded = r.superseded OR coalesce(verdict.superseded, false),
-           ended_at = CASE WHEN r.started_by = 'hand' OR record IS NOT NULL THEN coalesce(r.ended_at, at) END,
-           exit_code = vibe._small_count(record -> 'exit_code'),
-           exit_signal = vibe._small_count(record -> 'exit_signal'),
-           input_tokens = coalesce(vibe._count(record #> '{usage,input_tokens}'), r.input_tokens),
-           output_tokens = coalesce(vibe._count(record #> '{usage,output_tokens}'), r.output_tokens),
-           cache_read_tokens = coalesce(vibe._count(record #> '{usage,cache_read_tokens}'), r.cache_read_tokens),
-           cache_write_tokens = coalesce(vibe._count(record #> '{usage,cache_write_tokens}'), r.cache_write_tokens),
-           cost_usd = coalesce(reported, computed, r.cost_usd),
-           cost_source = CASE WHEN reported IS NOT NULL THEN 'reported' WHEN computed IS NOT NULL THEN 'computed' ELSE r.cost_source END,
-           model = coalesce(r.model, left(record #>> '{usage,model}', 200)),
-           session_id = coalesce(left(record ->> 'session', 200), r.session_id),
-           output_tail = right(record ->> 'stdout_tail', 65536),
-           error_tail = right(record ->> 'stderr_tail', 65536),
-           leftover_processes = vibe._small_count(record -> 'leftover_processes')
-     WHERE r.id = _end_run.run_id AND r.ended_at IS NULL
-    RETURNING r.* INTO ended;
-    RETURN ended;
+    RETURN QUERY
+        UPDATE vibe.runs r
+           SET outcome = coalesce(r.outcome, e.outcome),
+               closed_at = coalesce(r.closed_at, at),
+               error = coalesce(r.error, e.error),
+               answer = coalesce(r.answer, e.answer),
+               summary = coalesce(r.summary, left(e.summary, 10000)),
+               output = coalesce(r.output, e.output),
+               output_path = coalesce(r.output_path, e.output_path),
+               quality_score = coalesce(r.quality_score, e.quality_score),
+               notes = coalesce(r.notes, e.notes),
+               superseded = r.superseded OR coalesce(e.superseded, false),
+               ended_at = CASE WHEN r.started_by = 'hand' OR e.record IS NOT NULL THEN coalesce(r.ended_at, at) END,
+               exit_code = vibe._small_count(e.record -> 'exit_code'),
+               exit_signal = vibe._small_count(e.record -> 'exit_signal'),
+               input_tokens = coalesce(vibe._count(u.usage -> 'input_tokens'), r.input_tokens),
+               output_tokens = coalesce(vibe._count(u.usage -> 'output_tokens'), r.output_tokens),
+               cache_read_tokens = coalesce(vibe._count(u.usage -> 'cache_read_tokens'), r.cache_read_tokens),
+               cache_write_tokens = coalesce(vibe._count(u.usage -> 'cache_write_tokens'), r.cache_write_tokens),
+               cost_usd = coalesce(u.reported, u.computed, r.cost_usd),
+               cost_source = CASE WHEN u.reported IS NOT NULL THEN 'reported' WHEN u.computed IS NOT NULL THEN 'computed' ELSE r.cost_source END,
+               model = coalesce(r.model, left(u.usage ->> 'model', 200)),
+               session_id = coalesce(left(e.record ->> 'session', 200), r.session_id),
+               output_tail = right(e.record ->> 'stdout_tail', 65536),
+               error_tail = right(e.record ->> 'stderr_tail', 65536),
+               leftover_processes = vibe._small_count(e.record -> 'leftover_processes')
+          FROM unnest(ends) e
+          LEFT JOIN LATERAL (
+            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
+              FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
+             WHERE jsonb_typeof(told.usage) = 'object') u ON true
+         WHERE r.id = e.run_id AND r.ended_at IS NULL
+        RETURNING r.*;
 END
 $$;
-COMMENT ON FUNCTION vibe._end_run(bigint, vibe.runs, jsonb, timestamptz) IS 'Writes a run''s verdict, its process''s end, or both: exit, usage, cost, tails.';
+COMMENT ON FUNCTION vibe._end_runs(vibe._run_end[], timestamptz) IS 'Writes runs'' verdicts, their processes'' ends, or both: exit, usage, cost, tails. Returns those that had not ended before.';
 
 -- By the work row's key: there is no index on run_id, which every claim would have to write.
 CREATE FUNCTION vibe._free_work(run_ids bigint[], at timestamptz)

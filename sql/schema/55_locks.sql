@@ -45,6 +45,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     run vibe.runs;
+    found_run record;
 BEGIN
     IF lock_token IS NULL THEN
         PERFORM vibe._require_operator('lock_token');
@@ -58,16 +59,19 @@ BEGIN
                 HINT = format('SELECT * FROM vibe.acquire_lock(task_id => %s, agent_name => …, branch => %L) first.', _run_of.task_id, _run_of.branch);
         END IF;
     ELSE
-        SELECT * INTO run FROM vibe.runs r
+        SELECT r AS run, EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id) AS holds
+          INTO found_run
+          FROM vibe.runs r
          WHERE r.task_id = _run_of.task_id AND r.token_hash = vibe._token_hash(_run_of.lock_token);
-        IF NOT FOUND THEN
+        run := found_run.run;
+        IF run.id IS NULL THEN
             PERFORM vibe._lock_lost(NULL, format('The token belongs to no run of task %s.', _run_of.task_id));
         ELSIF run.branch <> _run_of.branch THEN
             PERFORM vibe._lock_lost(run.id, format('The token belongs to branch %L.', run.branch));
         ELSIF run.closed_at IS NOT NULL AND (run.answer IS NULL OR run.superseded) THEN
             PERFORM vibe._lock_lost(run.id, format('Run %s was closed as %s at %s%s.', run.id, run.outcome, run.closed_at,
                 CASE WHEN run.superseded THEN ' and replaced by a revision' ELSE '' END));
-        ELSIF run.closed_at IS NULL AND NOT vibe._holds_its_step(run) THEN
+        ELSIF run.closed_at IS NULL AND NOT found_run.holds THEN
             PERFORM vibe._lock_lost(run.id, format('Run %s does not hold its step any more.', run.id));
         END IF;
     END IF;
@@ -132,8 +136,6 @@ DECLARE
     item vibe.work;
     holder vibe.runs;
     candidate vibe._candidate;
-    run vibe.runs;
-    token text := vibe._new_token();
 BEGIN
     -- FOR UPDATE: the dispatcher's claim takes work rows without the task's lock.
     SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = coalesce(acquire_lock.branch, '') FOR UPDATE;
@@ -157,8 +159,9 @@ BEGIN
     IF item.state = 'held' THEN
         PERFORM vibe._close_run(holder.id, 'lost', 'its lease ran out and the step was taken over', at);
     END IF;
-    run := vibe._open_run(item, NULL, NULL, candidate.reserve_usd, token, at);
-    RETURN QUERY SELECT true, NULL::text, run.agent_name, run.id, token, run.renewed_at + vibe._setting('lease_duration');
+    RETURN QUERY
+        SELECT true, NULL::text, (o.run).agent_name, (o.run).id, o.token, (o.run).renewed_at + vibe._setting('lease_duration')
+          FROM vibe._open_runs(ARRAY[(item, NULL, NULL, candidate.reserve_usd)::vibe._taken], at) o;
 END
 $$;
 COMMENT ON FUNCTION vibe.acquire_lock(bigint, text, text) IS 'Takes a step by hand: the token in lock_token is shown once and fences every write. A rival, also one of the same agent name, gets acquired = false with the reason and the holder; a lease not renewed for vibe_orchestrator.lock_steal_after is taken over and its token is dead. Locks the task row. Raises VB003 (task), VB004 (agent), VB012 (another agent''s step), VB022.';

@@ -1,5 +1,14 @@
 -- The verbs that end a run with or without a result, and the one that tries its step again.
 
+CREATE FUNCTION vibe._stays_in_workspace(path text)
+    RETURNS boolean
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT length(path) <= 4000 AND path !~ E'^/|(^|/)[.][.](/|$)|[\x01-\x1f]';
+END;
+COMMENT ON FUNCTION vibe._stays_in_workspace(text) IS 'Whether a path is relative and leads nowhere above where it begins.';
+
 CREATE FUNCTION vibe._check_result(quality_score numeric, output_path text)
     RETURNS boolean
     LANGUAGE plpgsql
@@ -8,13 +17,22 @@ AS $$
 BEGIN
     IF NOT (quality_score BETWEEN 0 AND 100) THEN
         PERFORM vibe._invalid_argument('quality_score', quality_score::text, 'Use 0 to 100, or NULL.');
-    ELSIF length(output_path) > 4000 OR output_path ~ E'^/|(^|/)[.][.](/|$)|[\x01-\x1f]' THEN
+    ELSIF NOT vibe._stays_in_workspace(output_path) THEN
         PERFORM vibe._invalid_argument('output_path', output_path, 'Use a path relative to the workspace, without "..".');
     END IF;
     RETURN true;
 END
 $$;
 COMMENT ON FUNCTION vibe._check_result(numeric, text) IS 'Raises VB030 for a score outside 0 to 100 or a path that leaves the workspace.';
+
+CREATE FUNCTION vibe._answer(next_step integer, next_agent text, task_status text, task_completed boolean)
+    RETURNS jsonb
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('next_step', next_step, 'next_agent', next_agent, 'task_status', task_status, 'task_completed', task_completed);
+END;
+COMMENT ON FUNCTION vibe._answer(integer, text, text, boolean) IS 'What complete_step() answers, as it is kept in runs.answer.';
 
 -- Tables written: work, tasks, runs, campaigns, activities. Locks, in order: the task row (by the caller), at the
 -- task's end another open task of the campaign (tried), or else the campaign row. record is the end of its process, where that is what completes it.
@@ -29,24 +47,19 @@ AS $$
 #variable_conflict use_column
 DECLARE
     moved record;
-    verdict vibe.runs;
+    answer jsonb;
 BEGIN
     PERFORM vibe._check_result(_complete.quality_score, _complete.output_path);
     SELECT * INTO moved FROM vibe._advance(task, run, _complete.quality_score, at);
-    verdict.outcome := 'done';
-    verdict.answer := jsonb_build_object('next_step', moved.next_step, 'next_agent', moved.next_agent,
-        'task_status', moved.task_status, 'task_completed', moved.task_completed);
-    verdict.output := _complete.output;
-    verdict.output_path := _complete.output_path;
-    verdict.quality_score := _complete.quality_score;
-    verdict.summary := _complete.summary;
-    PERFORM vibe._end_run(run.id, verdict, _complete.record, at);
+    answer := vibe._answer(moved.next_step, moved.next_agent, moved.task_status, moved.task_completed);
+    PERFORM 1 FROM vibe._end_runs(ARRAY[(run.id, 'done', NULL, answer, _complete.summary, _complete.output, _complete.output_path,
+        _complete.quality_score, NULL, NULL, _complete.record)::vibe._run_end], at);
     PERFORM vibe._notify('step_advanced', format('Step %s of task "%s" is done.', run.step, left(task.title, 200)),
-        verdict.answer, task.project_id, task.campaign_id, task.id, run.id);
+        answer, task.project_id, task.campaign_id, task.id, run.id);
     IF moved.task_completed AND NOT vibe._leaves_the_end_to_another(run.campaign_id) THEN
         PERFORM vibe._finish_campaign(run.campaign_id, at);
     END IF;
-    RETURN verdict.answer;
+    RETURN answer;
 END
 $$;
 COMMENT ON FUNCTION vibe._complete(vibe.tasks, vibe.runs, jsonb, numeric, text, text, jsonb, timestamptz) IS 'Closes an open run as done and moves its task on; returns the answer that is kept in runs.answer.';

@@ -169,17 +169,20 @@ END
 $$;
 COMMENT ON FUNCTION vibe._pause_after(vibe.runs, text, timestamptz, text, timestamptz) IS 'Pauses the provider of a run that was turned away: until the given time, else for longer each time; after refused credentials until somebody resumes it.';
 
-CREATE FUNCTION vibe._provider_works(run vibe.runs)
-    RETURNS boolean
+CREATE FUNCTION vibe._providers_work(run_ids bigint[])
+    RETURNS bigint
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    opened bigint;
 BEGIN
     UPDATE vibe.providers p
        SET paused_at = NULL, paused_until = NULL, pause_reason = NULL, pauses_in_a_row = 0, probed_at = NULL
-     WHERE p.name = run.provider AND p.paused_until <= run.claimed_at;
-    RETURN FOUND;
+     WHERE EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = ANY (run_ids) AND r.provider = p.name AND r.claimed_at >= p.paused_until);
+    GET DIAGNOSTICS opened = ROW_COUNT;
+    RETURN opened;
 END
 $$;
-COMMENT ON FUNCTION vibe._provider_works(vibe.runs) IS 'A run that was started after a pause and went well ends it for good.';
+COMMENT ON FUNCTION vibe._providers_work(bigint[]) IS 'Runs that were started after a pause and went well end it for good.';

@@ -184,16 +184,10 @@ CREATE FUNCTION vibe._revise(
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    verdict vibe.runs;
 BEGIN
     SELECT * INTO agent_name, revisions, is_blocked FROM vibe._rewind(task, target_step, notes, rerun_branches, run.id, at);
-    verdict.outcome := 'revise';
-    verdict.notes := _revise.notes;
-    verdict.summary := _revise.summary;
-    verdict.quality_score := _revise.score;
-    verdict.superseded := true;
-    PERFORM vibe._end_run(run.id, verdict, _revise.record, at);
+    PERFORM 1 FROM vibe._end_runs(ARRAY[(run.id, 'revise', NULL, NULL, _revise.summary, NULL, NULL,
+        _revise.score, _revise.notes, true, _revise.record)::vibe._run_end], at);
 END
 $$;
 COMMENT ON FUNCTION vibe._revise(vibe.tasks, vibe.runs, integer, text, boolean, text, numeric, jsonb, timestamptz) IS 'Closes the reviewer''s run, if there is one, and rewinds the task.';

@@ -17,6 +17,9 @@ CREATE TYPE vibe._able_agent AS (
     agent_name text, runner text, provider text, free bigint, slots integer, run_budget_usd numeric);
 COMMENT ON TYPE vibe._able_agent IS 'An agent with room for free more runs, the runner, with so many slots, that would do them, and what one of them may cost where its campaign does not say.';
 
+CREATE TYPE vibe._taken AS (item vibe.work, runner text, provider text, reserve_usd numeric);
+COMMENT ON TYPE vibe._taken IS 'A work row that the transaction has locked, and how its run is to be opened: by which runner (NULL: by hand), with what reserve (NULL: none).';
+
 CREATE FUNCTION vibe._try_lock_limit(name text)
     RETURNS boolean
     LANGUAGE c
@@ -53,6 +56,27 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'When a provider that takes no runs now takes some again by itself; NULL if it does now, or waits for a person.';
 
+-- Most databases have no limits and most claims no chore: one look at what there is spares the others theirs.
+CREATE FUNCTION vibe._claim_outlook(at timestamptz, OUT is_draining boolean, OUT has_chores boolean, OUT has_limits boolean)
+    RETURNS record
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
+           EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at <= at)
+               OR EXISTS (SELECT 1 FROM vibe.deliveries d WHERE d.state = 'pending' AND d.next_attempt_at <= at),
+           EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.ended_at IS NULL AND num_nonnulls(c.max_parallel, c.budget_usd, c.task_budget_usd) > 0)
+               OR EXISTS (SELECT 1 FROM vibe.agents a WHERE a.max_parallel IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.agent_overrides o WHERE o.max_parallel IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.providers p WHERE p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day')
+      INTO is_draining, has_chores, has_limits;
+END
+$$;
+COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
+
 -- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
 -- (only_agents) those that are worked elsewhere.
 CREATE FUNCTION vibe._able_agents(
@@ -65,15 +89,15 @@ CREATE FUNCTION vibe._able_agents(
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-    has_run_budgets boolean := EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run');
 BEGIN
     RETURN ARRAY(
         WITH live AS MATERIALIZED (
             SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
         ), runner AS MATERIALIZED (
             SELECT own.name AS asked, used.name, used.provider,
-                   least(used.free, vibe._provider_room(p, (SELECT coalesce(sum(l.n), 0)::bigint FROM live l WHERE l.provider = used.provider), at)) AS free
+                   CASE WHEN p.name IS NULL THEN used.free::bigint
+                        ELSE least(used.free, vibe._provider_room(p, (SELECT coalesce(sum(l.n), 0)::bigint FROM live l WHERE l.provider = used.provider), at))
+                   END AS free
               FROM unnest(runners, providers, fallbacks) own(name, provider, fallback)
               LEFT JOIN vibe.providers o ON o.name = own.provider
               JOIN unnest(runners, providers, free_slots) used(name, provider, free)
@@ -87,7 +111,7 @@ BEGIN
               LEFT JOIN runner r ON only_agents IS NULL AND r.asked = a.runner
              WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END
         )
-        SELECT (a.name, a.runner, a.provider, a.free, a.slots, CASE WHEN has_run_budgets THEN vibe._run_budget(a.name) END)::vibe._able_agent FROM agent a WHERE a.free > 0);
+        SELECT (a.name, a.runner, a.provider, a.free, a.slots, CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END)::vibe._able_agent FROM agent a WHERE a.free > 0);
 END
 $$;
 COMMENT ON FUNCTION vibe._able_agents(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Agents with room for another run, the runner and the provider it would use, and how many runs at most.';
@@ -342,54 +366,59 @@ COMMENT ON FUNCTION vibe._candidate_by_hand(vibe.work) IS 'One step as a candida
 
 -- Tables written: none; locks max_runs work rows that are still ready. What somebody else has locked is left out.
 CREATE FUNCTION vibe._take(chosen vibe._candidate[], max_runs integer)
-    RETURNS TABLE (taken vibe.work, runner text, provider text, reserve_usd numeric)
+    RETURNS vibe._taken[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN ARRAY(
+        SELECT (w, c.runner, c.provider, c.reserve_usd)::vibe._taken
+          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
+          JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
+         WHERE w.state = 'ready' AND w.agent_name = c.agent_name
+         ORDER BY c.nth LIMIT max_runs
+           FOR UPDATE OF w SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
+
+-- Tables written: runs, work, providers. The work rows are locked by the caller. A token is made here and is nowhere
+-- else: what is stored is its hash.
+CREATE FUNCTION vibe._open_runs(taken vibe._taken[], at timestamptz)
+    RETURNS TABLE (run vibe.runs, token text)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-        SELECT w, c.runner, c.provider, c.reserve_usd
-          FROM unnest(chosen) WITH ORDINALITY c(task_id, branch, campaign_id, agent_name, runner, provider, reserve_usd, nth)
-          JOIN vibe.work w ON w.task_id = c.task_id AND w.branch = c.branch
-         WHERE w.state = 'ready' AND w.agent_name = c.agent_name
-         ORDER BY c.nth LIMIT max_runs
-           FOR UPDATE OF w SKIP LOCKED;
-END
-$$;
-COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
-
--- Tables written: runs, work, providers. The work row is locked by the caller.
-CREATE FUNCTION vibe._open_run(item vibe.work, runner text, provider text, reserve_usd numeric, token text, at timestamptz)
-    RETURNS vibe.runs
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    run vibe.runs;
-    by_hand boolean := runner IS NULL;
-    resumed text;
-BEGIN
-    IF NOT by_hand THEN
-        resumed := (SELECT vibe._session_to_resume(t.id, item.branch, item.step, t.revision_count) FROM vibe.tasks t WHERE t.id = item.task_id);
-    END IF;
-    INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner, provider, started_by,
-                                reserved_usd, token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
-    SELECT item.task_id, item.branch, item.campaign_id, item.step, item.attempts + 1, t.revision_count, item.agent_name,
-           coalesce(s.model, a.default_model), _open_run.runner, _open_run.provider, CASE WHEN by_hand THEN 'hand' ELSE 'dispatcher' END,
-           reserve_usd, vibe._token_hash(token), at, CASE WHEN by_hand THEN at END, CASE WHEN by_hand THEN at END,
-           CASE WHEN NOT by_hand THEN coalesce(resumed, gen_random_uuid()::text) END, resumed
-      FROM vibe.tasks t
-      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = item.branch AND s.step = item.step
-      JOIN vibe.current_agents a ON a.name = item.agent_name
-     WHERE t.id = item.task_id
-    RETURNING r.* INTO STRICT run;
-    UPDATE vibe.work w SET state = 'held', waiting_for = NULL, ready_at = NULL, run_id = run.id, since = at
-     WHERE w.task_id = item.task_id AND w.branch = item.branch;
+        WITH opening AS MATERIALIZED (
+            SELECT x.nth, (x.item).*, x.runner, x.provider, x.reserve_usd, x.runner IS NULL AS by_hand, vibe._new_token() AS token
+              FROM unnest(taken) WITH ORDINALITY x(item, runner, provider, reserve_usd, nth)
+        ), opened AS (
+            INSERT INTO vibe.runs AS r (task_id, branch, campaign_id, step, attempt, revision, agent_name, model, runner, provider, started_by,
+                                        reserved_usd, token_hash, claimed_at, started_at, renewed_at, session_id, resumed_session)
+            SELECT o.task_id, o.branch, o.campaign_id, o.step, o.attempts + 1, t.revision_count, o.agent_name,
+                   coalesce(s.model, a.default_model), o.runner, o.provider, CASE WHEN o.by_hand THEN 'hand' ELSE 'dispatcher' END,
+                   o.reserve_usd, vibe._token_hash(o.token), at, CASE WHEN o.by_hand THEN at END, CASE WHEN o.by_hand THEN at END,
+                   CASE WHEN NOT o.by_hand THEN coalesce(before.session, gen_random_uuid()::text) END, before.session
+              FROM opening o
+              JOIN vibe.tasks t ON t.id = o.task_id
+              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = o.branch AND s.step = o.step
+              JOIN vibe.current_agents a ON a.name = o.agent_name
+             CROSS JOIN LATERAL (
+                SELECT CASE WHEN NOT o.by_hand THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
+                OFFSET 0) before
+             ORDER BY o.nth
+            RETURNING r.*
+        ), held AS (
+            UPDATE vibe.work w SET state = 'held', waiting_for = NULL, ready_at = NULL, run_id = n.id, since = at
+              FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
+        )
+        SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
     UPDATE vibe.providers p SET probed_at = at
-     WHERE p.name = _open_run.provider AND p.paused_until <= at AND p.probed_at IS NULL;
-    RETURN run;
+     WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
 END
 $$;
-COMMENT ON FUNCTION vibe._open_run(vibe.work, text, text, numeric, text, timestamptz) IS 'Opens the run that holds a work row: held by hand where runner is NULL, else dispatched.';
+COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';

@@ -39,32 +39,37 @@ AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
-    ceilings vibe._ceiling[];
+    outlook record;
+    ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
-    item record;
-    token text;
-    new_run vibe.runs;
+    opened record;
 BEGIN
+    SELECT * INTO outlook FROM vibe._claim_outlook(at);
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
-    IF NOT vibe._is_home() OR vibe._is_draining() THEN
+    IF outlook.is_draining OR NOT vibe._is_home() THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, at) c;
-    IF FOUND THEN
-        RETURN;
+    IF outlook.has_chores THEN
+        RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, at) c;
+        IF FOUND THEN
+            RETURN;
+        END IF;
     END IF;
-    ceilings := vibe._ceilings_in_play(at);
+    IF outlook.has_limits THEN
+        ceilings := vibe._ceilings_in_play(at);
+    END IF;
     chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
     PERFORM vibe._note_crossings(ceilings, runners, providers, at);
-    within := vibe._within_limits(chosen, at);
+    within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
     more := cardinality(within) < cardinality(chosen);
-    FOR item IN SELECT * FROM vibe._take(within, max_runs) LOOP
-        token := vibe._new_token();
-        new_run := vibe._open_run(item.taken, item.runner, item.provider, item.reserve_usd, token, at);
-        run_id := new_run.id;
-        runner := item.runner;
-        run := vibe._launch(new_run, token);
+    IF within = '{}' THEN
+        RETURN;
+    END IF;
+    FOR opened IN SELECT * FROM vibe._open_runs(vibe._take(within, max_runs), at) LOOP
+        run_id := (opened.run).id;
+        runner := (opened.run).runner;
+        run := vibe._launch(opened.run, opened.token);
         RETURN NEXT;
     END LOOP;
 END
@@ -174,26 +179,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached, or the next chore or message is due.';
 
-CREATE FUNCTION vibe._read_record(record text)
-    RETURNS jsonb
-    LANGUAGE plpgsql
-    STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    parsed jsonb;
-BEGIN
-    parsed := record::jsonb;
-    IF jsonb_typeof(parsed) = 'object' AND EXISTS (SELECT 1 FROM vibe.outcomes o WHERE o.outcome = parsed ->> 'outcome') THEN
-        RETURN parsed;
-    END IF;
-    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record names no outcome');
-EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded THEN
-    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record cannot be read: ' || left(SQLERRM, 200));
-END
-$$;
-COMMENT ON FUNCTION vibe._read_record(text) IS 'An exit record as JSON; one that cannot be read counts as bad_result.';
-
 CREATE FUNCTION vibe._publish_path(task vibe.tasks, run vibe.runs)
     RETURNS text
     LANGUAGE plpgsql
@@ -213,9 +198,64 @@ END
 $$;
 COMMENT ON FUNCTION vibe._publish_path(vibe.tasks, vibe.runs) IS 'Where the output file of a run is published; NULL without a root_path or an output_dir.';
 
--- What a run's record does to its task. A result that breaks a rule (a score of 900, a step that is not there) is
--- undone as a whole and counts as bad_result; a lock that could not be had or a full disk is not the record's fault.
-CREATE FUNCTION vibe._judge(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
+CREATE FUNCTION vibe._known_record(record jsonb)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF jsonb_typeof(record) = 'object' AND EXISTS (SELECT 1 FROM vibe.outcomes o WHERE o.outcome = record ->> 'outcome') THEN
+        RETURN record;
+    END IF;
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record names no outcome');
+END
+$$;
+COMMENT ON FUNCTION vibe._known_record(jsonb) IS 'An exit record; one that names no outcome counts as bad_result.';
+
+CREATE FUNCTION vibe._read_record(record text)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN vibe._known_record(record::jsonb);
+EXCEPTION WHEN data_exception OR statement_too_complex OR program_limit_exceeded THEN
+    RETURN jsonb_build_object('outcome', 'bad_result', 'error', 'the exit record cannot be read: ' || left(SQLERRM, 200));
+END
+$$;
+COMMENT ON FUNCTION vibe._read_record(text) IS 'An exit record as JSON; one that cannot be read counts as bad_result.';
+
+-- What a result does to the task. Whatever it breaks is the caller's to catch.
+CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    outcome text := record ->> 'outcome';
+    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+BEGIN
+    IF outcome = 'done' THEN
+        PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
+            result ->> 'output_path', result ->> 'summary', record, at);
+        IF run.provider IS NOT NULL THEN
+            PERFORM vibe._providers_work(ARRAY[run.id]);
+        END IF;
+    ELSIF outcome = 'revise' THEN
+        PERFORM vibe._revise(task, run,
+            vibe._revision_target(task, vibe._revision_limit(task, run, run.branch), (result ->> 'target_step')::integer),
+            coalesce(nullif(btrim(result ->> 'notes'), ''), nullif(btrim(result ->> 'summary'), ''), 'no notes were given'),
+            false, result ->> 'summary', (result ->> 'score')::numeric, record, at);
+    END IF;
+    RETURN outcome IN ('done', 'revise');
+END
+$$;
+COMMENT ON FUNCTION vibe._accept(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run that brings a result, and moves its task on or back; false if it brings none.';
+
+-- A run without a result: what its outcome does to its task.
+CREATE FUNCTION vibe._reject(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
     RETURNS text
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -223,32 +263,11 @@ AS $$
 DECLARE
     outcome text := record ->> 'outcome';
     error text := record ->> 'error';
-    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
     retry_after interval;
 BEGIN
     IF vibe._amount(record -> 'retry_after_s') IS NOT NULL THEN
         retry_after := make_interval(secs => least(vibe._amount(record -> 'retry_after_s'), 30 * 86400)::double precision);
     END IF;
-    BEGIN
-        IF outcome = 'done' THEN
-            PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
-                result ->> 'output_path', result ->> 'summary', record, at);
-            PERFORM vibe._provider_works(run);
-            RETURN outcome;
-        ELSIF outcome = 'revise' THEN
-            PERFORM vibe._revise(task, run,
-                vibe._revision_target(task, vibe._revision_limit(task, run, run.branch), (result ->> 'target_step')::integer),
-                coalesce(nullif(btrim(result ->> 'notes'), ''), nullif(btrim(result ->> 'summary'), ''), 'no notes were given'),
-                false, result ->> 'summary', (result ->> 'score')::numeric, record, at);
-            RETURN outcome;
-        END IF;
-    EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
-        OR insufficient_resources OR operator_intervention OR system_error THEN
-        RAISE;
-    WHEN OTHERS THEN
-        outcome := 'bad_result';
-        error := format('its result was refused: %s (%s)', left(SQLERRM, 500), SQLSTATE);
-    END;
     IF vibe._is_the_providers(run, outcome, record) THEN
         PERFORM vibe._pause_after(run, outcome, coalesce(vibe._reset_time(record, at), at + retry_after), error, at);
         PERFORM vibe._free_work(ARRAY[run.id], at);
@@ -259,10 +278,12 @@ BEGIN
     RETURN outcome;
 END
 $$;
-COMMENT ON FUNCTION vibe._judge(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run by its exit record and moves its task accordingly; returns the outcome that counts.';
+COMMENT ON FUNCTION vibe._reject(vibe.tasks, vibe.runs, jsonb, timestamptz) IS 'Closes an open run by an exit record without a result; its step retries, waits or goes back to ready.';
 
 -- Tables written: runs, work, tasks, campaigns, activities. Locks, in order: the task row, at its end the campaign;
--- for a chore's run see _finish_chore().
+-- for a chore's run see _finish_chore(). A record that cannot be read, and a result that breaks a rule (a score of 900, a
+-- step that is not there), are undone as a whole and count as bad_result; a lock that could not be had or a full disk is
+-- not the record's fault.
 CREATE FUNCTION vibe._finish_run(run_id bigint, record text)
     RETURNS TABLE (accepted boolean, publish_path text)
     LANGUAGE plpgsql
@@ -272,32 +293,48 @@ AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
-    parsed jsonb := vibe._read_record(_finish_run.record);
+    parsed jsonb;
     task vibe.tasks;
+    mine record;
     run vibe.runs;
+    has_result boolean := false;
 BEGIN
-    IF EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = _finish_run.run_id AND r.task_id IS NULL) THEN
-        RETURN QUERY SELECT vibe._finish_chore(_finish_run.run_id, parsed, at), NULL::text;
-        RETURN;
-    END IF;
     SELECT t.* INTO task FROM vibe.tasks t
      WHERE t.id = (SELECT r.task_id FROM vibe.runs r WHERE r.id = _finish_run.run_id) FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        -- Its task was deleted: nothing to record, and nothing to publish.
-        RETURN QUERY SELECT false, NULL::text;
+        -- A chore's, or its task was deleted: then there is nothing to record, and nothing to publish.
+        RETURN QUERY SELECT CASE WHEN EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = _finish_run.run_id AND r.task_id IS NULL)
+            THEN vibe._finish_chore(_finish_run.run_id, vibe._read_record(_finish_run.record), at) ELSE false END, NULL::text;
         RETURN;
     END IF;
-    SELECT * INTO STRICT run FROM vibe.runs r WHERE r.id = _finish_run.run_id;
-    IF run.closed_at IS NULL AND vibe._holds_its_step(run) THEN
-        PERFORM vibe._judge(task, run, parsed, at);
+    -- A statement of its own: it sees what was written before the lock was had.
+    SELECT r AS run, EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id) AS holds
+      INTO STRICT mine FROM vibe.runs r WHERE r.id = _finish_run.run_id;
+    run := mine.run;
+    BEGIN
+        parsed := vibe._known_record(_finish_run.record::jsonb);
+        IF run.closed_at IS NULL AND mine.holds THEN
+            has_result := vibe._accept(task, run, parsed, at);
+        END IF;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
+        OR insufficient_resources OR operator_intervention OR system_error THEN
+        RAISE;
+    WHEN OTHERS THEN
+        parsed := coalesce(parsed, '{}') || jsonb_build_object('outcome', 'bad_result', 'error',
+            CASE WHEN parsed IS NULL THEN 'the exit record cannot be read: ' || left(SQLERRM, 200)
+                 ELSE format('its result was refused: %s (%s)', left(SQLERRM, 500), SQLSTATE) END);
+    END;
+    IF has_result THEN
+        PERFORM vibe._wake(true);
+        RETURN QUERY SELECT true, vibe._publish_path(task, run);
+        RETURN;
+    ELSIF run.closed_at IS NULL AND mine.holds THEN
+        PERFORM vibe._reject(task, run, parsed, at);
     ELSIF run.closed_at IS NULL THEN
         PERFORM vibe._close_run(run.id, 'lost', 'it did not hold its step any more', at);
     END IF;
     IF run.ended_at IS NULL THEN
-        SELECT * INTO STRICT run FROM vibe.runs r WHERE r.id = _finish_run.run_id;
-        IF run.ended_at IS NULL THEN
-            run := vibe._end_run(run.id, NULL, parsed, at);
-        END IF;
+        SELECT * INTO STRICT run FROM vibe._end_runs(ARRAY[(run.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, parsed)::vibe._run_end], at);
         PERFORM vibe._wake(true);
     END IF;
     RETURN QUERY SELECT run.outcome IN ('done', 'revise'),
@@ -305,6 +342,37 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._finish_run(bigint, text) IS 'The end of a dispatched run''s process, told by its exit record. Decides the run if its token has not done so; else only exit, usage, cost and tails are filled in. Repeating it changes nothing. publish_path is where a staged output file belongs.';
+
+-- Tables written: runs, work, tasks, providers. The tasks are locked by the caller (_lock_runs).
+CREATE FUNCTION vibe._finish_plain_runs(run_ids bigint[], records text[])
+    RETURNS TABLE (run_id bigint, publish_path text)
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    items vibe._completion[] := ARRAY(
+        SELECT (p.nth, p.run_id, nullif(x.result -> 'output', 'null'), (x.result ->> 'score')::numeric, x.result ->> 'output_path',
+                x.result ->> 'summary', p.record)::vibe._completion
+          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
+         CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(p.record -> 'result') = 'object' THEN p.record -> 'result' ELSE '{}' END AS result) x
+         WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
+    moves vibe._plain_move[] := vibe._plain_moves(items);
+BEGIN
+    IF moves = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM vibe._move_plainly(moves, items, at);
+    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m));
+    PERFORM vibe._wake(true);
+    RETURN QUERY
+        SELECT r.id, vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
+         WHERE r.id IN (SELECT m.run_id FROM unnest(moves) m);
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_plain_runs(bigint[], text[]) IS 'Of dispatched runs whose processes have ended, finishes those set-wise that are done and after which just the next step is ready, and returns them; the others are _finish_run()''s. Any error is a reason to finish all of them one by one.';
 
 -- Locks: the chores, then the tasks, ids ascending. For several ends in one transaction: a task's end also takes the
 -- campaign's lock, and whoever holds that must not wait for a task. Chores go first, since an agent's verb holds its

@@ -16,12 +16,13 @@ DECLARE
     at timestamptz := vibe._begin_verb();
     unknown text;
     able vibe._able_agent[];
-    ceilings vibe._ceiling[];
+    outlook record;
+    ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
+    taken vibe._taken[];
+    opened record;
     spare integer;
-    item record;
-    run vibe.runs;
 BEGIN
     IF coalesce(cardinality(claim_runs.agent_names), 0) = 0 THEN
         PERFORM vibe._invalid_argument('agent_names', claim_runs.agent_names::text, 'Name at least one agent.');
@@ -31,34 +32,40 @@ BEGIN
     FOR unknown IN SELECT n FROM unnest(claim_runs.agent_names) n WHERE NOT EXISTS (SELECT 1 FROM vibe.agents a WHERE a.name = n) LOOP
         PERFORM vibe._agent_not_found(unknown);
     END LOOP;
-    IF vibe._is_draining() THEN
+    SELECT * INTO outlook FROM vibe._claim_outlook(at);
+    IF outlook.is_draining THEN
         RETURN;
     END IF;
     able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
-    ceilings := vibe._ceilings_in_play(at);
+    IF outlook.has_limits THEN
+        ceilings := vibe._ceilings_in_play(at);
+    END IF;
     -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
     -- locked. Not at once, as the limits of what is only looked at are held, too.
     FOREACH spare IN ARRAY '{0,8,64,512}'::integer[] LOOP
         chosen := vibe._choose(able, ceilings, claim_runs.max_runs, spare);
-        within := vibe._within_limits(chosen, at);
-        EXIT WHEN (SELECT count(*) FROM vibe._take(within, claim_runs.max_runs)) >= least(claim_runs.max_runs, cardinality(within));
+        within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
+        taken := vibe._take(within, claim_runs.max_runs);
+        EXIT WHEN cardinality(taken) >= least(claim_runs.max_runs, cardinality(within));
     END LOOP;
-    PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
-    FOR item IN SELECT * FROM vibe._take(within, claim_runs.max_runs) LOOP
-        lock_token := vibe._new_token();
-        run := vibe._open_run(item.taken, NULL, NULL, item.reserve_usd, lock_token, at);
-        run_id := run.id;
-        task_id := run.task_id;
-        branch := run.branch;
-        step := run.step;
-        agent_name := run.agent_name;
-        input := vibe._launch(run, NULL) - 'token';
+    IF outlook.has_limits THEN
+        PERFORM vibe._note_crossings(ceilings, '{}', '{}', at);
+        -- The dispatcher may have left work out because this transaction was counting its limit.
+        PERFORM vibe._wake(false) WHERE vibe._limits_of(chosen) <> '{}';
+    END IF;
+    IF taken = '{}' THEN
+        RETURN;
+    END IF;
+    FOR opened IN SELECT o.*, (o.run).* FROM vibe._open_runs(taken, at) o LOOP
+        run_id := opened.id;
+        lock_token := opened.token;
+        task_id := opened.task_id;
+        branch := opened.branch;
+        step := opened.step;
+        agent_name := opened.agent_name;
+        input := vibe._launch(opened.run, NULL) - 'token';
         RETURN NEXT;
     END LOOP;
-    -- The dispatcher may have left work out because this transaction was counting its limit.
-    IF vibe._limits_of(chosen) <> '{}' THEN
-        PERFORM vibe._wake(false);
-    END IF;
 END
 $$;
 COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit and spending ceiling of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now, or drain() is on. Locks the work rows. Raises VB004 (agent), VB022, VB030.';
@@ -74,42 +81,89 @@ CREATE FUNCTION vibe.complete_steps(results jsonb)
 AS $$
 #variable_conflict use_column
 DECLARE
+    at timestamptz := vibe._begin_verb();
+    moves vibe._plain_move[];
     result record;
-    reply record;
 BEGIN
-    PERFORM vibe._begin_verb();
     IF (jsonb_typeof(complete_steps.results) = 'array' AND jsonb_array_length(complete_steps.results) <= 10000) IS NOT TRUE THEN
         PERFORM vibe._invalid_argument('results', left(complete_steps.results::text, 100),
             'Use an array of at most 10000 objects with the arguments of complete_step().');
     END IF;
     PERFORM 1 FROM vibe.tasks t
       WHERE t.id IN (SELECT r.task_id FROM vibe._results(complete_steps.results) r) ORDER BY t.id FOR NO KEY UPDATE;
-    FOR result IN SELECT * FROM vibe._results(complete_steps.results) r ORDER BY r.task_id, r.nth LOOP
+    moves := vibe._complete_plain_results(complete_steps.results, at);
+    FOR result IN
+        SELECT r.*, m.run_id AS moved_run, m.next_step, m.next_agent, m.task_status
+          FROM vibe._results(complete_steps.results) r LEFT JOIN unnest(moves) m ON m.nth = r.nth
+         ORDER BY r.task_id, r.nth
+    LOOP
         task_id := result.task_id;
         branch := result.branch;
-        error_code := NULL;
-        error := NULL;
-        reply := NULL;
-        BEGIN
-            SELECT * INTO STRICT reply FROM vibe.complete_step(result.task_id, result.agent_name, result.lock_token,
-                result.output, result.quality_score, result.output_path, result.branch, result.summary);
-        EXCEPTION WHEN SQLSTATE 'VB003' OR SQLSTATE 'VB004' OR SQLSTATE 'VB011' OR SQLSTATE 'VB012' OR SQLSTATE 'VB013'
-            OR SQLSTATE 'VB020' OR SQLSTATE 'VB030' OR SQLSTATE 'VB060' THEN
-            SELECT false AS completed, NULL::integer AS next_step, NULL::text AS next_agent, NULL::text AS task_status,
-                   NULL::boolean AS task_completed INTO reply;
-            error_code := SQLSTATE;
-            error := SQLERRM;
-        END;
-        completed := reply.completed;
-        next_step := reply.next_step;
-        next_agent := reply.next_agent;
-        task_status := reply.task_status;
-        task_completed := reply.task_completed;
+        IF result.moved_run IS NOT NULL THEN
+            completed := true;
+            next_step := result.next_step;
+            next_agent := result.next_agent;
+            task_status := result.task_status;
+            task_completed := false;
+            error_code := NULL;
+            error := NULL;
+        ELSE
+            SELECT * INTO completed, next_step, next_agent, task_status, task_completed, error_code, error
+              FROM vibe._try_complete(result.task_id, result.agent_name, result.lock_token, result.output, result.quality_score,
+                                      result.output_path, result.branch, result.summary);
+        END IF;
         RETURN NEXT;
     END LOOP;
+    PERFORM vibe._wake(true) WHERE moves <> '{}';
 END
 $$;
 COMMENT ON FUNCTION vibe.complete_steps(jsonb) IS 'complete_step() for many: results is an array of {"task_id", "agent_name", "lock_token", "output", "quality_score", "output_path", "branch", "summary"}. One that is refused spoils no other: its row has completed = false and the SQLSTATE and message that complete_step() would have raised. Locks the task rows, at a task''s end also its campaign row. Raises VB022, VB030 (not an array of such objects).';
+
+-- Tables written: runs, work, tasks. The tasks are locked by the caller. What is refused as a whole (a status of the
+-- user's own that may not follow) is left to be done one by one, where each gets its own answer.
+CREATE FUNCTION vibe._complete_plain_results(results jsonb, at timestamptz)
+    RETURNS vibe._plain_move[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    items vibe._completion[] := ARRAY(
+        SELECT (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
+          FROM vibe._results(results) r
+          JOIN vibe.runs x ON x.task_id = r.task_id AND x.token_hash = vibe._token_hash(r.lock_token)
+           AND x.agent_name = r.agent_name AND x.branch = r.branch);
+    moves vibe._plain_move[] := vibe._plain_moves(items);
+BEGIN
+    PERFORM vibe._move_plainly(moves, items, at) WHERE moves <> '{}';
+    RETURN moves;
+EXCEPTION WHEN SQLSTATE 'VB020' OR data_exception OR integrity_constraint_violation THEN
+    RETURN ARRAY[]::vibe._plain_move[];
+END
+$$;
+COMMENT ON FUNCTION vibe._complete_plain_results(jsonb, timestamptz) IS 'Of complete_steps()''s results, completes those set-wise whose token is good and after which just the next step is ready; returns what became of them.';
+
+CREATE FUNCTION vibe._try_complete(
+    task_id bigint, agent_name text, lock_token text, output jsonb, quality_score numeric, output_path text, branch text, summary text,
+    OUT completed boolean, OUT next_step integer, OUT next_agent text, OUT task_status text, OUT task_completed boolean,
+    OUT error_code text, OUT error text
+)
+    RETURNS record
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT * INTO STRICT completed, next_step, next_agent, task_status, task_completed
+      FROM vibe.complete_step(task_id, agent_name, lock_token, output, quality_score, output_path, branch, summary);
+EXCEPTION WHEN SQLSTATE 'VB003' OR SQLSTATE 'VB004' OR SQLSTATE 'VB011' OR SQLSTATE 'VB012' OR SQLSTATE 'VB013'
+    OR SQLSTATE 'VB020' OR SQLSTATE 'VB030' OR SQLSTATE 'VB060' THEN
+    completed := false;
+    error_code := SQLSTATE;
+    error := SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION vibe._try_complete(bigint, text, text, jsonb, numeric, text, text, text) IS 'complete_step() as a row that says why where it is refused.';
 
 CREATE FUNCTION vibe._results(results jsonb)
     RETURNS TABLE (nth bigint, task_id bigint, agent_name text, lock_token text, output jsonb, quality_score numeric,

@@ -197,7 +197,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     run vibe.runs;
-    verdict vibe.runs;
+    outcome text := record ->> 'outcome';
+    error text := left(record ->> 'error', 4000);
     waits boolean := false;
 BEGIN
     PERFORM vibe._lock_chore(_finish_chore.run_id);
@@ -205,25 +206,22 @@ BEGIN
     IF run.ended_at IS NOT NULL THEN
         RETURN run.outcome = 'done';
     END IF;
-    verdict.outcome := record ->> 'outcome';
-    verdict.error := left(record ->> 'error', 4000);
-    verdict.summary := record #>> '{result,summary}';
-    verdict.output := CASE WHEN jsonb_typeof(record #> '{result,output}') = 'object' THEN record #> '{result,output}' END;
     IF run.closed_at IS NULL THEN
-        waits := vibe._is_the_providers(run, verdict.outcome, record);
+        waits := vibe._is_the_providers(run, outcome, record);
         IF waits THEN
-            PERFORM vibe._pause_after(run, verdict.outcome, vibe._reset_time(record, at), verdict.error, at);
-        ELSIF verdict.outcome = 'done' THEN
-            PERFORM vibe._provider_works(run);
+            PERFORM vibe._pause_after(run, outcome, vibe._reset_time(record, at), error, at);
+        ELSIF outcome = 'done' THEN
+            PERFORM vibe._providers_work(ARRAY[run.id]);
         END IF;
-        IF run.kind = 'heartbeat' AND verdict.outcome IN ('killed', 'exec_error', 'lost') THEN
-            PERFORM vibe._notify('agent_crashed', format('The heartbeat of agent "%s": %s, %s', run.agent_name, verdict.outcome,
-                    coalesce(left(verdict.error, 1000), 'no message')),
-                jsonb_build_object('agent_name', run.agent_name, 'outcome', verdict.outcome),
-                run_id => run.id, dedup_key => format('agent_crashed %s %s', verdict.outcome, run.agent_name));
+        IF run.kind = 'heartbeat' AND outcome IN ('killed', 'exec_error', 'lost') THEN
+            PERFORM vibe._notify('agent_crashed', format('The heartbeat of agent "%s": %s, %s', run.agent_name, outcome,
+                    coalesce(left(error, 1000), 'no message')),
+                jsonb_build_object('agent_name', run.agent_name, 'outcome', outcome),
+                run_id => run.id, dedup_key => format('agent_crashed %s %s', outcome, run.agent_name));
         END IF;
     END IF;
-    run := vibe._end_run(run.id, verdict, record, at);
+    SELECT * INTO STRICT run FROM vibe._end_runs(ARRAY[(run.id, outcome, error, NULL, record #>> '{result,summary}',
+        CASE WHEN jsonb_typeof(record #> '{result,output}') = 'object' THEN record #> '{result,output}' END, NULL, NULL, NULL, NULL, record)::vibe._run_end], at);
     PERFORM vibe._end_chore(run, record, waits, at);
     PERFORM vibe._wake(true);
     RETURN run.outcome = 'done';

@@ -32,7 +32,7 @@ BEGIN
 END
 $$;
 
--- Claims everything that is ready, with tokens that a script can tell from the number of the claim.
+-- Claims everything that is ready, so that a script finds each token by a number.
 CREATE TABLE bench.claims (n bigint PRIMARY KEY, task_id bigint NOT NULL, agent_name text NOT NULL, token text NOT NULL);
 CREATE FUNCTION bench.claim_all() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -40,8 +40,8 @@ DECLARE
 BEGIN
     TRUNCATE bench.claims;
     INSERT INTO bench.claims
-    SELECT row_number() OVER () - 1, w.task_id, w.agent_name, 'token of ' || w.task_id FROM vibe.work w WHERE w.state = 'ready';
-    PERFORM vibe._open_run(w, NULL, NULL, NULL, c.token, clock_timestamp()) FROM bench.claims c JOIN vibe.work w ON w.task_id = c.task_id;
+    SELECT row_number() OVER () - 1, (o.run).task_id, (o.run).agent_name, o.token
+      FROM vibe._open_runs(ARRAY(SELECT (w, NULL, NULL, NULL)::vibe._taken FROM vibe.work w WHERE w.state = 'ready'), clock_timestamp()) o;
     SELECT count(*) INTO claimed FROM bench.claims;
     RETURN claimed;
 END
