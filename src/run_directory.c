@@ -178,6 +178,12 @@ vibe_run_directory_place(const char *place)
 	return psprintf("%s/%s", base, place);
 }
 
+const char *
+vibe_run_directory_base(void)
+{
+	return base;
+}
+
 /* For how many seconds the directory has belonged to this extension; 0 if that is not known. */
 int64
 vibe_run_directory_age(void)

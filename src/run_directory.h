@@ -18,6 +18,7 @@ extern void vibe_run_directory_close(void);
 extern bool vibe_run_directory_is_open(void);
 extern bool vibe_run_directory_is_of(Oid extension);
 extern bool vibe_run_directory_mark_of(Oid extension);
+extern const char *vibe_run_directory_base(void);
 extern char *vibe_run_directory_place(const char *place);
 extern int64 vibe_run_directory_age(void);
 extern const char *vibe_run_directory_alive(void);

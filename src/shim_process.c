@@ -14,6 +14,10 @@
  * kernel gives none (too old, or out of descriptors), the process is looked
  * for by number and start time each time somebody asks.
  *
+ * While agents work, one more shim is kept that is loaded and waits: a run that
+ * is handed to it starts a millisecond earlier.  Nothing depends on it; where it
+ * is not there, or not able, a shim is spawned.
+ *
  * Nothing here uses the database, locks or shared memory.
  *
  *-------------------------------------------------------------------------
@@ -22,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -41,6 +46,8 @@
 extern char **environ;
 
 static int	epoll_fd = -1;
+static VibeProcess spare = {.pidfd = -1};
+static int	spare_fd = -1;		/* what it reads its run from; -1: it has none to wait for */
 static char boot_id[ID_LENGTH] = "";
 static char pid_ns[ID_LENGTH] = "";
 
@@ -49,7 +56,9 @@ static bool read_start(pid_t pid, int64 *start);
 static void watch(VibeProcess *process, int64 key);
 static char **make_environment(List *names);
 static bool same_namespace(const char *other);
-static int	spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid);
+static int	spawn_with(char **argv, const char *directory, const char *log, char **env,
+					   int input, pid_t *pid);
+static bool hand_over(const char *directory, char **env);
 
 /* Once per dispatcher. */
 void
@@ -172,19 +181,17 @@ make_environment(List *names)
 	return result;
 }
 
-/* The call itself; 0 or an errno, as posix_spawn() has it. */
+/*
+ * The call itself; 0 or an errno, as posix_spawn() has it.  All shims share one
+ * log, beside runs/: one that works has nothing to say.
+ */
 static int
-spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid)
+spawn_with(char **argv, const char *directory, const char *log, char **env, int input, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t	all;
 	sigset_t	none;
-
-	/* one for all, beside runs/: a shim that works has nothing to say */
-	char	   *log = psprintf("%s/../../shim.log", directory);
-	char	   *argv[] = {vibe_shim_path, (char *) verb, (char *) directory, NULL};
-	char	  **env = make_environment(pass_env);
 	int			rc;
 
 	sigfillset(&all);
@@ -197,7 +204,8 @@ spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid)
 		return rc;
 	}
 	/* closing comes last: it would close what is opened before 0 to 2 */
-	if ((rc = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
+	if ((rc = input >= 0 ? posix_spawn_file_actions_adddup2(&actions, input, 0) :
+		 posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
 		(rc = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)) == 0 &&
 		(rc = posix_spawn_file_actions_addopen(&actions, 2, log,
 											   O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
@@ -216,19 +224,17 @@ spawn_with(const char *verb, const char *directory, List *pass_env, pid_t *pid)
 }
 
 /*
- * Start "vibe_shim VERB DIRECTORY" and watch it under key; 0 or an errno.
- * Until it is reaped its number cannot be reused, so reading its start time
- * and opening the pidfd afterwards is safe.
+ * Until a child is reaped its number cannot be reused, so reading its start
+ * time and opening the pidfd after the spawn is safe.
  */
-int
-vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
-				int64 key, VibeProcess *process)
+static int
+start(char **argv, const char *directory, const char *log, char **env, int input, VibeProcess *process)
 {
 	int			rc;
 
 	memset(process, 0, sizeof(VibeProcess));
 	process->pidfd = -1;
-	rc = spawn_with(verb, directory, pass_env, &process->pid);
+	rc = spawn_with(argv, directory, log, env, input, &process->pid);
 	if (rc != 0)
 	{
 		process->pid = 0;
@@ -237,8 +243,99 @@ vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
 	process->child = true;
 	(void) read_start(process->pid, &process->start);
 	process->pidfd = open_pidfd(process->pid);
-	watch(process, key);
 	return 0;
+}
+
+/*
+ * Start "vibe_shim VERB DIRECTORY" and watch it under key; 0 or an errno.  A
+ * run goes to the shim that waits, if there is one.
+ */
+int
+vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
+				int64 key, VibeProcess *process)
+{
+	char	   *argv[] = {vibe_shim_path, (char *) verb, (char *) directory, NULL};
+	char	  **env = make_environment(pass_env);
+	int			rc;
+
+	if (strcmp(verb, "run") == 0 && hand_over(directory, env))
+	{
+		*process = spare;
+		spare = (VibeProcess)
+		{
+			.pidfd = -1
+		};
+		watch(process, key);
+		return 0;
+	}
+	rc = start(argv, directory, psprintf("%s/../../shim.log", directory), env, -1, process);
+	if (rc == 0)
+		watch(process, key);
+	return rc;
+}
+
+/* ----- the shim that waits ----- */
+
+/*
+ * Give the waiting shim its run.  The message is written in one piece or not at
+ * all, which a pipe promises for so many bytes; a longer one is not tried.
+ */
+static bool
+hand_over(const char *directory, char **env)
+{
+	char		message[PIPE_BUF];
+	size_t		length = strlen(directory) + 1;
+	bool		written;
+
+	if (spare_fd < 0 || vibe_shim_has_ended(&spare))
+		return false;
+	for (char **variable = env; *variable != NULL; variable++)
+		length += strlen(*variable) + 1;
+	if (length + 1 > sizeof(message))
+		return false;
+	length = strlcpy(message, directory, sizeof(message)) + 1;
+	for (char **variable = env; *variable != NULL; variable++)
+		length += strlcpy(message + length, *variable, sizeof(message) - length) + 1;
+	message[length++] = '\0';
+	written = write(spare_fd, message, length) == (ssize_t) length;
+	close(spare_fd);
+	spare_fd = -1;
+	return written;
+}
+
+/*
+ * Have a shim wait for the next run, or none.  It is told where runs are, with
+ * room for the longest number: its place among the server's processes is shown
+ * there, and later its run's.
+ */
+void
+vibe_shim_keep_spare(bool wanted, const char *directory)
+{
+	char	   *argv[] = {vibe_shim_path, "wait", psprintf("%s/runs/%-20s", directory, "next"), NULL};
+	char	   *env[] = {NULL};
+	int			fds[2];
+
+	if (!wanted && spare_fd >= 0)
+	{
+		close(spare_fd);
+		spare_fd = -1;
+	}
+	if (spare.pid != 0 && vibe_shim_has_ended(&spare))
+	{
+		vibe_shim_forget(&spare);
+		if (spare_fd >= 0)
+			close(spare_fd);
+		spare_fd = -1;
+	}
+	if (!wanted || spare.pid != 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		return;
+	/* it reads when it likes; only we must never wait */
+	(void) fcntl(fds[0], F_SETFL, 0);
+	if (start(argv, "/", psprintf("%s/shim.log", directory), env, fds[0], &spare) == 0)
+		spare_fd = fds[1];
+	else
+		close(fds[1]);
+	close(fds[0]);
 }
 
 /*

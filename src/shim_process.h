@@ -29,6 +29,7 @@ extern const char *vibe_shim_boot_id(void);
 extern const char *vibe_shim_pid_ns(void);
 extern int	vibe_shim_spawn(const char *verb, const char *directory,
 							List *pass_env, int64 key, VibeProcess *process);
+extern void vibe_shim_keep_spare(bool wanted, const char *directory);
 extern VibeAlive vibe_shim_adopt(int64 pid, int64 start, const char *boot_id,
 								 const char *pid_ns, int64 key, VibeProcess *process);
 extern bool vibe_shim_has_ended(VibeProcess *process);

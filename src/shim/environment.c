@@ -151,10 +151,29 @@ set_field(json_t *environment, const char *name, const Launch *launch, const cha
 		set_text(environment, name, json_string_value(value));
 }
 
+/* Asked once: the answer takes several files to find. */
+static struct passwd *
+own_user(void)
+{
+	static struct passwd *user = NULL;
+	static bool asked = false;
+
+	if (!asked)
+		user = getpwuid(geteuid());
+	asked = true;
+	return user;
+}
+
+void
+environment_know_user(void)
+{
+	(void) own_user();
+}
+
 static void
 set_standard(json_t *environment, const Launch *launch, const char *home)
 {
-	struct passwd *user = getpwuid(geteuid());
+	struct passwd *user = own_user();
 	char	   *number = text_format("%u", (unsigned) geteuid());
 	const char *name = user ? user->pw_name : number;
 	const char *path = json_text(launch->runner, "path");

@@ -5,6 +5,7 @@
 #include "mask.h"
 #include "workspace.h"
 
+extern void environment_know_user(void);
 extern json_t *environment_from_outside(const Launch *launch, Secrets *secrets, char **problem);
 extern char **environment_for_agent(const Launch *launch, const Place *place,
 									const char *run_dir, json_t *outside);

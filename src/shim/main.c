@@ -29,11 +29,12 @@
 #include "spawn.h"
 #include "sweep.h"
 #include "tree.h"
+#include "wait.h"
 
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: vibe_shim run DIR | inner | sweep DIR | --version\n");
+	fprintf(stderr, "usage: vibe_shim run DIR | wait DIR | inner | sweep DIR | --version\n");
 	return 2;
 }
 
@@ -63,6 +64,8 @@ main(int argc, char **argv)
 		printf("vibe_shim %s protocol %d\n", VIBE_VERSION, PROTOCOL);
 	else if (argc == 2 && strcmp(argv[1], "inner") == 0)
 		serve_main();
+	else if (has_dir && strcmp(argv[1], "wait") == 0)
+		wait_main(argv + 1);
 	else if (has_dir && strcmp(argv[1], "run") == 0)
 		run_main(argv[2]);
 	else if (has_dir && strcmp(argv[1], "sweep") == 0)
