@@ -71,7 +71,7 @@ typedef struct Dispatcher
 	int64		due_at;			/* next back-off that ends */
 	int64		retry_at;		/* next try of a verb that failed */
 	bool		look_now;		/* there is a reason to look */
-	bool		completed;		/* a step was completed since the last turn */
+	bool		owes_notify;	/* a step was completed, and listeners were not told */
 } Dispatcher;
 
 static Dispatcher self;
@@ -215,6 +215,26 @@ reload(void)
 /* ----- the turn ----- */
 
 /*
+ * Once a turn, whatever notify says: in the transactions that end runs it would
+ * keep the next one from starting.  What we send comes back to us and is read
+ * at once, or it would make a turn of its own; a NOTIFY of somebody else in
+ * this very moment is read with it, but verbs wake us by the latch, too.
+ */
+static void
+tell_listeners(void)
+{
+	bool		others = notifyInterruptPending;
+
+	if (!self.owes_notify)
+		return;
+	self.owes_notify = false;
+	if (vibe_notify == VIBE_NOTIFY_OFF || !vibe_work_notify() || others)
+		return;
+	ProcessNotifyInterrupt(false);
+	MemoryContextSwitchTo(self.turn_context);
+}
+
+/*
  * Everything that is to be done now.
  *
  * Between the end of an agent and the start of the next one stand only the
@@ -238,15 +258,18 @@ take_turn(void)
 	}
 	if (self.usable)
 	{
-		if (vibe_finish_ended() > 0)
-			self.completed = true;
+		(void) vibe_finish_ended();
 		if (full || now >= self.due_at)
 			(void) vibe_work_promote_due();
+		/* what these have made ready is claimed now, and needs no turn of its own */
+		self.owes_notify |= (own_wakes & VIBE_PENDING_COMPLETED) != 0;
+		own_wakes &= VIBE_PENDING_EXTENSION;
 		if (self.may_claim && vibe_launch_claim(vibe_home_runners()))
 			self.look_now = true;
 		if (vibe_home_may_start())
 			vibe_launch_start(vibe_home_runners());
 		vibe_launch_mark();
+		vibe_verb_flush();
 		vibe_supervise_end_closed();
 		if (now >= self.sweep_at)
 		{
@@ -258,9 +281,7 @@ take_turn(void)
 			self.tidy_at = now + (vibe_prune_unneeded() ? TIDY_PAUSE_MS :
 								  (int64) vibe_sweep_interval * 1000 * SWEEPS_PER_TIDYING);
 		(void) vibe_work_next_due(&self.due_at);
-		if (self.completed && vibe_notify == VIBE_NOTIFY_WORKER)
-			(void) vibe_work_notify();
-		self.completed = false;
+		tell_listeners();
 	}
 	self.retry_at = vibe_verb_retry_at(now);
 	vibe_home_report(self.slot);
@@ -288,10 +309,11 @@ prepare_turn(void)
 		ProcessCatchupInterrupt();
 	/* both have had transactions of their own */
 	MemoryContextSwitchTo(self.turn_context);
-	pending = pg_atomic_exchange_u32(&self.slot->pending, 0) | own_wakes;
+	pending = pg_atomic_exchange_u32(&self.slot->pending, 0);
+	/* with notify = commit, others have told themselves what they completed */
+	self.owes_notify |= ((own_wakes | (vibe_notify == VIBE_NOTIFY_WORKER ? pending : 0)) & VIBE_PENDING_COMPLETED) != 0;
+	pending |= own_wakes;
 	own_wakes = 0;
-	if (pending & VIBE_PENDING_COMPLETED)
-		self.completed = true;
 	if (pending & VIBE_PENDING_EXTENSION)
 		self.look_home = true;
 	/* in every turn: a dispatcher that is never idle must reap, too */
@@ -320,6 +342,8 @@ wait_for_something(void)
 	int64		now;
 	WaitEvent	event;
 
+	/* what is put away is not read again */
+	vibe_verb_flush();
 	vibe_finish_settle();
 	processes = vibe_supervise_keep_time();
 	now = vibe_monotonic_ms();
@@ -334,6 +358,9 @@ wait_for_something(void)
 		self.look_now = true;
 		return;
 	}
+	/* whoever works will end, and somebody may follow */
+	if (vibe_run_directory_is_open())
+		vibe_shim_keep_spare(self.may_claim && vibe_run_count(RUN_WATCHED) > 0, vibe_run_directory_base());
 	deadline = Min(deadline, Min(processes, self.prune_at));
 	if (notifyInterruptPending || own_wakes != 0 ||
 		pg_atomic_read_u32(&self.slot->pending) != 0)

@@ -14,11 +14,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "clock.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "replication/syncrep.h"
 #include "storage/lwlock.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
@@ -31,6 +34,7 @@ typedef struct VerbState
 {
 	const char *name;			/* also what pg_stat_activity shows */
 	int			timeout;		/* statement timeout, ms */
+	bool		flushed_later;	/* its commit need not be on disk before vibe_verb_flush() */
 	int			failures;		/* in a row */
 	int64		retry_at;
 	char		reason[256];	/* of the last failure; empty: none */
@@ -42,7 +46,7 @@ static VerbState verbs[VERB_COUNT] = {
 	[VERB_ATTACH] = {"attaching to the database", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_TAKE_OVER] = {"taking over", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_LIVE_RUNS] = {"comparing runs with processes", VIBE_STATEMENT_TIMEOUT_MS},
-	[VERB_FINISH] = {"finishing runs", VIBE_STATEMENT_TIMEOUT_MS},
+	[VERB_FINISH] = {"finishing runs", VIBE_STATEMENT_TIMEOUT_MS, true},
 	[VERB_SWEEP] = {"sweeping", SWEEP_TIMEOUT_MS},
 	[VERB_TIDY] = {"looking for files that nobody needs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_PROMOTE] = {"ending back-offs", VIBE_STATEMENT_TIMEOUT_MS},
@@ -54,6 +58,7 @@ static VerbState verbs[VERB_COUNT] = {
 };
 
 static bool any_transaction = false;
+static XLogRecPtr unflushed = InvalidXLogRecPtr;
 
 static void note_failure(VerbState *state, ErrorData *error);
 
@@ -105,10 +110,15 @@ vibe_run_verb(VibeVerb verb, VibeVerbBody body, void *arg)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		enable_timeout_after(STATEMENT_TIMEOUT, state->timeout);
 		body(arg, caller);
+		if (state->flushed_later && synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
+			(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+									 GUC_ACTION_LOCAL, true, 0, false);
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		PopActiveSnapshot();
 		SPI_finish();
 		CommitTransactionCommand();
+		if (state->flushed_later)
+			unflushed = XactLastCommitEnd;
 		done = true;
 	}
 	PG_CATCH();
@@ -139,6 +149,25 @@ vibe_run_verb(VibeVerb verb, VibeVerbBody body, void *arg)
 		state->reason[0] = '\0';
 	}
 	return done;
+}
+
+/*
+ * Have everything on disk, and where commits wait for standbys, there.  As a
+ * rule it is already: the transaction that claims the next runs has waited.
+ */
+void
+vibe_verb_flush(void)
+{
+	if (XLogRecPtrIsInvalid(unflushed))
+		return;
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
+	{
+		XLogFlush(unflushed);
+		HOLD_INTERRUPTS();
+		SyncRepWaitForLSN(unflushed, true);
+		RESUME_INTERRUPTS();
+	}
+	unflushed = InvalidXLogRecPtr;
 }
 
 /*

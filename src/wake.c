@@ -116,6 +116,7 @@ wake_at_commit(XactEvent event, void *arg)
 /*
  * vibe._wake(completed): true if a dispatcher serves this database.
  *
+ * A dispatcher's own completions are told to listeners by itself, once a turn.
  * Without preloading there is nobody to wake in this server, but NOTIFY still
  * tells outside listeners.
  */
@@ -125,7 +126,7 @@ vibe_wake(PG_FUNCTION_ARGS)
 	bool		completed = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
 	VibeSlot   *slot;
 
-	if (completed && vibe_notify == VIBE_NOTIFY_COMMIT)
+	if (completed && vibe_notify == VIBE_NOTIFY_COMMIT && diverted == NULL)
 		Async_Notify(VIBE_CHANNEL, "");
 	if (vibe_shared == NULL)
 		PG_RETURN_BOOL(false);
