@@ -199,3 +199,35 @@ CREATE TRIGGER work_goes_with_all_tasks
     AFTER TRUNCATE ON vibe.tasks
     FOR EACH STATEMENT EXECUTE FUNCTION vibe._drop_work_of_tasks();
 REVOKE ALL ON FUNCTION vibe._refuse_while_tasks_refer(), vibe._drop_work_of_tasks() FROM PUBLIC;
+
+-- A slug that is the task's number is neither matched nor indexed.
+ALTER TABLE vibe.tasks
+    DROP CONSTRAINT slug_is_one_safe_path_element,
+    ADD CONSTRAINT slug_is_one_safe_path_element CHECK (slug = 'task-' || number::text
+        OR slug ~ '^[a-z0-9][a-z0-9-]*$' AND length(slug) <= 100 AND slug !~ '^task-[0-9]+$');
+DROP INDEX vibe.tasks_slug_in_campaign_idx;
+CREATE UNIQUE INDEX tasks_slug_in_campaign_idx ON vibe.tasks (campaign_id, slug)
+    WHERE campaign_id IS NOT NULL AND slug <> 'task-' || number::text;
+
+CREATE OR REPLACE FUNCTION vibe._free_slug(task vibe.tasks)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    base text := vibe._slug(task.title);
+BEGIN
+    RETURN CASE
+        WHEN base = '' THEN 'task-' || task.number
+        WHEN base ~ '^task-[0-9]+$'
+          OR EXISTS (SELECT 1 FROM vibe.tasks t
+                      WHERE t.campaign_id = task.campaign_id AND t.slug = base AND t.slug <> 'task-' || t.number::text)
+          OR EXISTS (SELECT 1 FROM vibe.tasks t
+                      WHERE task.campaign_id IS NULL AND t.project_id = task.project_id AND t.campaign_id IS NULL AND t.slug = base)
+            THEN base || '--' || task.number
+        ELSE base END;
+END
+$$;
+COMMENT ON FUNCTION vibe._free_slug(vibe.tasks) IS 'The slug of a task that is being created, unique among those whose files share its directory.';

@@ -90,7 +90,8 @@ BEGIN
     RETURN CASE
         WHEN base = '' THEN 'task-' || task.number
         WHEN base ~ '^task-[0-9]+$'
-          OR EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = task.campaign_id AND t.slug = base)
+          OR EXISTS (SELECT 1 FROM vibe.tasks t
+                      WHERE t.campaign_id = task.campaign_id AND t.slug = base AND t.slug <> 'task-' || t.number::text)
           OR EXISTS (SELECT 1 FROM vibe.tasks t
                       WHERE task.campaign_id IS NULL AND t.project_id = task.project_id AND t.campaign_id IS NULL AND t.slug = base)
             THEN base || '--' || task.number
