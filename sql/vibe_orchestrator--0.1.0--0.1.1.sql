@@ -231,3 +231,61 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._free_slug(vibe.tasks) IS 'The slug of a task that is being created, unique among those whose files share its directory.';
+
+-- Pages of tasks are ranges of the indexes that lead by status.
+DROP INDEX vibe.tasks_campaign_idx, vibe.tasks_project_idx;
+CREATE OR REPLACE FUNCTION vibe._task_page(project_id bigint, campaign_id bigint, status text, max_rows integer, after_id bigint)
+    RETURNS bigint[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET enable_incremental_sort = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    project bigint := _task_page.project_id;
+    campaign bigint := _task_page.campaign_id;
+    wanted text := _task_page.status;
+    below bigint := coalesce(after_id, 9223372036854775807);
+BEGIN
+    IF campaign IS NOT NULL THEN
+        RETURN ARRAY(SELECT t.id FROM vibe.task_statuses s
+            CROSS JOIN LATERAL (
+                SELECT t.id FROM vibe.tasks t
+                 WHERE t.campaign_id = campaign AND (t.status, t.id) < (s.status, below) AND t.status >= s.status
+                 ORDER BY t.status DESC, t.id DESC LIMIT max_rows) t
+            WHERE s.status = coalesce(wanted, s.status)
+            ORDER BY t.id DESC LIMIT max_rows);
+    ELSIF project IS NULL AND wanted IS NULL THEN
+        RETURN ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id < below ORDER BY t.id DESC LIMIT max_rows);
+    END IF;
+    RETURN ARRAY(SELECT t.id FROM vibe.projects p
+        CROSS JOIN vibe.task_statuses s
+        CROSS JOIN LATERAL (
+            SELECT t.id FROM vibe.tasks t
+             WHERE t.project_id = p.id AND (t.status, t.id) < (s.status, below) AND t.status >= s.status
+             ORDER BY t.status DESC, t.id DESC LIMIT max_rows) t
+        WHERE p.id = coalesce(project, p.id) AND s.status = coalesce(wanted, s.status)
+        ORDER BY t.id DESC LIMIT max_rows);
+END
+$$;
+COMMENT ON FUNCTION vibe._task_page(bigint, bigint, text, integer, bigint) IS 'The ids of one page of tasks, newest first.';
+
+CREATE OR REPLACE FUNCTION vibe._last_number(project_id bigint, campaign_id bigint)
+    RETURNS integer
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN coalesce(CASE WHEN _last_number.campaign_id IS NULL THEN (
+            SELECT t.number FROM vibe.tasks t WHERE t.project_id = _last_number.project_id AND t.campaign_id IS NULL
+             ORDER BY t.id DESC LIMIT 1)
+        ELSE (SELECT t.number FROM vibe.tasks t
+               WHERE t.id = (vibe._task_page(NULL, _last_number.campaign_id, NULL, 1, NULL))[1]) END, 0);
+END
+$$;
+COMMENT ON FUNCTION vibe._last_number(bigint, bigint) IS 'The number of the newest task of a campaign, or of those of a project that have none.';

@@ -111,7 +111,8 @@ BEGIN
     RETURN coalesce(CASE WHEN _last_number.campaign_id IS NULL THEN (
             SELECT t.number FROM vibe.tasks t WHERE t.project_id = _last_number.project_id AND t.campaign_id IS NULL
              ORDER BY t.id DESC LIMIT 1)
-        ELSE (SELECT t.number FROM vibe.tasks t WHERE t.campaign_id = _last_number.campaign_id ORDER BY t.id DESC LIMIT 1) END, 0);
+        ELSE (SELECT t.number FROM vibe.tasks t
+               WHERE t.id = (vibe._task_page(NULL, _last_number.campaign_id, NULL, 1, NULL))[1]) END, 0);
 END
 $$;
 COMMENT ON FUNCTION vibe._last_number(bigint, bigint) IS 'The number of the newest task of a campaign, or of those of a project that have none.';
