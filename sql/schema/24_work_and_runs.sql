@@ -8,8 +8,10 @@
 --     ^                 |
 --     |                 +--failed----> waiting (back_off, person)
 --     +--due, approved, branches done, retried-- waiting
+--
+-- No foreign key to vibe.tasks: whoever inserts here has made the task or locked it. 27_references.sql says more.
 CREATE TABLE vibe.work (
-    task_id bigint NOT NULL REFERENCES vibe.tasks ON DELETE CASCADE,
+    task_id bigint NOT NULL,
     branch text NOT NULL DEFAULT '',
     campaign_id bigint NOT NULL,
     step integer NOT NULL,

@@ -32,16 +32,16 @@ CREATE INDEX work_back_off_idx ON vibe.work (ready_at) WHERE waiting_for = 'back
 CREATE INDEX work_held_idx ON vibe.work (campaign_id) WHERE state = 'held';
 
 CREATE INDEX tasks_open_idx ON vibe.tasks (campaign_id, id) WHERE ended_at IS NULL;
-CREATE INDEX tasks_campaign_idx ON vibe.tasks (campaign_id, id);
--- Slugs are file names: no two tasks whose files share a directory may have the same.
-CREATE UNIQUE INDEX tasks_slug_in_campaign_idx ON vibe.tasks (campaign_id, slug) WHERE campaign_id IS NOT NULL;
+-- Slugs are file names: no two tasks whose files share a directory may have the same. Those that are a task's number,
+-- as the slugs of most are, can only meet where numbers do, and numbers are drawn under the campaign's lock.
+CREATE UNIQUE INDEX tasks_slug_in_campaign_idx ON vibe.tasks (campaign_id, slug)
+    WHERE campaign_id IS NOT NULL AND slug <> 'task-' || number::text;
 CREATE UNIQUE INDEX tasks_slug_in_project_idx ON vibe.tasks (project_id, slug) WHERE campaign_id IS NULL;
 -- A key of a caller creates one task, however often and from wherever it is sent.
 CREATE UNIQUE INDEX tasks_idempotency_idx ON vibe.tasks (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- The few tasks that belong to no campaign.
 CREATE INDEX tasks_without_campaign_idx ON vibe.tasks (project_id, id) WHERE campaign_id IS NULL;
--- Pages of lists, and counts by status, are ranges of these.
-CREATE INDEX tasks_project_idx ON vibe.tasks (project_id, id);
+-- Pages of lists, and counts by status, are ranges of these; without a status, one range for each status there is.
 CREATE INDEX tasks_project_status_idx ON vibe.tasks (project_id, status, id);
 CREATE INDEX tasks_campaign_status_idx ON vibe.tasks (campaign_id, status, id);
 CREATE INDEX campaigns_project_idx ON vibe.campaigns (project_id, id);

@@ -90,7 +90,8 @@ BEGIN
     RETURN CASE
         WHEN base = '' THEN 'task-' || task.number
         WHEN base ~ '^task-[0-9]+$'
-          OR EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = task.campaign_id AND t.slug = base)
+          OR EXISTS (SELECT 1 FROM vibe.tasks t
+                      WHERE t.campaign_id = task.campaign_id AND t.slug = base AND t.slug <> 'task-' || t.number::text)
           OR EXISTS (SELECT 1 FROM vibe.tasks t
                       WHERE task.campaign_id IS NULL AND t.project_id = task.project_id AND t.campaign_id IS NULL AND t.slug = base)
             THEN base || '--' || task.number
@@ -110,7 +111,8 @@ BEGIN
     RETURN coalesce(CASE WHEN _last_number.campaign_id IS NULL THEN (
             SELECT t.number FROM vibe.tasks t WHERE t.project_id = _last_number.project_id AND t.campaign_id IS NULL
              ORDER BY t.id DESC LIMIT 1)
-        ELSE (SELECT t.number FROM vibe.tasks t WHERE t.campaign_id = _last_number.campaign_id ORDER BY t.id DESC LIMIT 1) END, 0);
+        ELSE (SELECT t.number FROM vibe.tasks t
+               WHERE t.id = (vibe._task_page(NULL, _last_number.campaign_id, NULL, 1, NULL))[1]) END, 0);
 END
 $$;
 COMMENT ON FUNCTION vibe._last_number(bigint, bigint) IS 'The number of the newest task of a campaign, or of those of a project that have none.';

@@ -10,7 +10,7 @@ SELECT throws_ok(format($$SELECT * FROM vibe.create_task(%s, 'x', %s, assignees 
 SELECT throws_ok(format($$SELECT * FROM vibe.create_task(%s, 'x', -1)$$, :'p'), 'VB002', NULL, 'a campaign that is not there');
 SELECT throws_ok($$SELECT * FROM vibe.create_task(-1, 'x', pipeline_slug => 'content-draft')$$, 'VB001', NULL, 'a project that is not there');
 SELECT throws_ok($$SELECT * FROM vibe.create_task(NULL, 'x', pipeline_slug => 'content-draft')$$, 'VB001', NULL, 'no project');
-UPDATE vibe.tasks SET number = 1000000 WHERE campaign_id = :c;
+UPDATE vibe.tasks SET number = 1000000, slug = 'task-1000000' WHERE campaign_id = :c;
 SELECT throws_ok(format($$SELECT * FROM vibe.create_task(%s, 'x', %s)$$, :'p', :'c'), 'VB034', NULL, 'one more than a campaign holds');
 SELECT count(*) FROM vibe.cancel_campaign(:c) \g /dev/null
 SELECT throws_ok(format($$SELECT * FROM vibe.create_task(%s, 'x', %s)$$, :'p', :'c'), 'VB021', NULL, 'a campaign that has ended');

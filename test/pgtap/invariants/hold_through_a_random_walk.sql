@@ -14,6 +14,14 @@ CREATE VIEW t.broken AS
     UNION ALL
     SELECT 'a task that has ended has work', w.task_id FROM vibe.work w JOIN vibe.tasks x ON x.id = w.task_id WHERE x.ended_at IS NOT NULL
     UNION ALL
+    SELECT 'work is of no task', w.task_id FROM vibe.work w WHERE NOT EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.id = w.task_id)
+    UNION ALL
+    SELECT 'a task is not of its campaign''s project and pipeline, or in an unknown status', x.id FROM vibe.tasks x LEFT JOIN vibe.campaigns c ON c.id = x.campaign_id
+     WHERE (x.project_id, x.pipeline_version_id) IS DISTINCT FROM (c.project_id, c.pipeline_version_id)
+        OR NOT EXISTS (SELECT 1 FROM vibe.task_statuses s WHERE s.status = x.status)
+    UNION ALL
+    SELECT 'two tasks of a campaign have one number', min(x.id) FROM vibe.tasks x GROUP BY x.campaign_id, x.number HAVING count(*) > 1
+    UNION ALL
     SELECT 'a task is final and open, or ended and not final', x.id FROM vibe.tasks x JOIN vibe.task_statuses s USING (status) WHERE s.is_final <> (x.ended_at IS NOT NULL)
     UNION ALL
     SELECT 'work is held by a run that is closed, or of something else', w.task_id FROM vibe.work w JOIN vibe.runs r ON r.id = w.run_id

@@ -1,6 +1,6 @@
 -- A page costs what it shows: with 2000 tasks and runs before and behind those of a campaign, a page of 5 reads few rows.
 BEGIN;
-SELECT plan(19);
+SELECT plan(21);
 
 -- Rows and index entries that a query reads of the tables that lists are made of.
 CREATE FUNCTION t.reads() RETURNS bigint LANGUAGE sql AS $$
@@ -37,6 +37,18 @@ SELECT cmp_ok(n_reads, '>', 3000::bigint, 'what reads much is seen') FROM t.cost
 SELECT t.page_costs_little(format('SELECT * FROM vibe.list_tasks(%s, max_rows => 5%s)', scope, more))
   FROM unnest(ARRAY[format('campaign_id => %s', :c), format('%s', :p), format('%s, %s', :p, :c), format('campaign_id => %s', :before)]) scope, unnest(ARRAY['', $$, status => 'completed'$$]) more;
 SELECT t.page_costs_little($$SELECT * FROM vibe.list_tasks(status => 'backlog', max_rows => 5)$$);
+-- What is looked through without being returned shows in the blocks alone.
+CREATE FUNCTION t.blocks_of(index regclass, query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE before bigint := pg_stat_get_xact_blocks_fetched(index);
+BEGIN
+    EXECUTE query;
+    RETURN pg_stat_get_xact_blocks_fetched(index) - before;
+END
+$$;
+SELECT cmp_ok(t.blocks_of('vibe.tasks_campaign_status_idx', format($$SELECT vibe._task_page(NULL, %s, 'reviewed', 5, NULL)$$, :behind)), '<', 6::bigint,
+    'an empty status of a campaign is not looked for in the others');
+SELECT cmp_ok(t.blocks_of('vibe.tasks_project_status_idx', format($$SELECT vibe._task_page(project_id, NULL, 'reviewed', 5, NULL) FROM vibe.campaigns WHERE id = %s$$, :behind)), '<', 6::bigint,
+    'nor that of a project');
 SELECT t.page_costs_little(format('SELECT * FROM vibe.list_activities(%s%s)', scope, CASE WHEN scope !~ 'max_rows' THEN ', max_rows => 5' ELSE '' END))
   FROM unnest(ARRAY[format('campaign_id => %s', :c), format('%s', :p), format('task_id => %s', t.task(:c, 3)), format('agent_name => %L', 'agent-1'), format('campaign_id => %s, after_id => 1', :c),
       format('campaign_id => %s', :before), format('campaign_id => %s, after_id => 1', :behind), 'after_id => 1', format('max_rows => 5, before_id => %s', (SELECT max(claim_event) FROM vibe.runs))]) scope;
