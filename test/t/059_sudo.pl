@@ -51,7 +51,8 @@ find /proc/$PPID/fd/ -type l -printf 'FD its %l\n'
 tr '\0' '\n' < /proc/$PPID/environ | sed -n 's/^/SUPERVISOR /p'
 ls "$BASE/pgdata" > /dev/null 2>&1 && echo 'can read the data'
 cat "$BASE/etc/key" > /dev/null 2>&1 && echo 'can read the key'
-kill -0 $(head -n 1 "$BASE/pgdata/postmaster.pid" 2> /dev/null || echo 1) 2> /dev/null && echo 'can signal'
+kill -0 $(cat "$BASE/etc/postmaster") && echo 'can signal'
+cp "$BASE/etc/runners.conf" "$BASE/marks/runners.conf"
 echo "$KEY"
 mkdir -p "$(dirname "$VIBE_OUTPUT_FILE")"
 echo "by $(id -un)" > "$VIBE_OUTPUT_FILE"
@@ -70,6 +71,7 @@ write_agent($node, $_->[0], $hostile =~ s/syswrite \$mark/$_->[1]; $&/r)
   foreach [ stopper => 'kill STOP => getppid' ], [ murderer => "my \$over = getppid; $leave; kill KILL => \$over" ], [ pinner => $pin ];
 
 $node->start;
+append_to_file("$base/etc/postmaster", (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0]);
 $node->safe_psql('postgres', 'CREATE DATABASE vo');
 create_vibe($node, 'demo', @hostile, 'refused');
 
@@ -222,6 +224,13 @@ is($node->safe_psql('vo', "SELECT outcome, error LIKE '%password is required%' F
 	'exec_error|t', 'what sudo does not let through is no run, and the error has its words');
 $node->safe_psql('vo', "SELECT vibe.cancel_campaign($campaign)");
 nothing_is_left('at the end', time, 5);
+
+# an agent's file is no runner file, whatever it says
+is((stat "$base/marks/runners.conf")[4], $uid, 'the agent has made one');
+$node->append_conf('postgresql.conf', "vibe_orchestrator.runner_config = '$base/marks/runners.conf'");
+$node->restart;
+ok(wait_for($node, "SELECT state = 'blocked' AND problem LIKE '%belongs to neither root nor the server''s user%' FROM vibe.dispatcher_status() WHERE database = 'vo'"),
+	'which starts nothing');
 
 $node->stop;
 done_testing();

@@ -66,6 +66,14 @@ is($node->safe_psql('vo', "SELECT max(attempt) FROM vibe.runs"), '1', 'each task
 is($node->safe_psql('vo', "SELECT DISTINCT runner, model, output_tail FROM vibe.runs WHERE outcome = 'done' ORDER BY 1"),
 	"demo|big|with the key: --model big big\n\nspare|small/one|standing in: --model small/one small/one\n", 'and with the model of the runner that did it');
 
+# a program that cannot be started says nothing of its provider
+write_runners($node, "[demo]\nkind = plain\nprogram = $base/agents/missing\nprovider = anthropic\n");
+$node->reload;
+$campaign = create_work($node, 'missing', 1);
+ok(wait_for($node, "SELECT count(*) > 0 FROM vibe.runs WHERE campaign_id = $campaign AND outcome = 'exec_error'"), 'a program that is missing');
+is($node->safe_psql('vo', 'SELECT count(*) FROM vibe.list_providers() WHERE paused_until IS NOT NULL'), '0', 'pauses no provider');
+$node->safe_psql('vo', "SELECT vibe.cancel_campaign($campaign)");
+
 # a file whose fallbacks make no sense is refused as a whole
 foreach my $bad (
 	[ 'no such runner' => 'provider = p', 'fallback = nobody', qr/fallback "nobody" of runner "demo" is no runner/ ],

@@ -67,6 +67,14 @@ like($explained->{prompt}, qr/shorter, "please"; \$\(id\)/, 'which has the notes
 my ($launch) = glob(run_directory($node) . '/*/' . $node->safe_psql('vo', 'SELECT max(id) FROM vibe.runs WHERE step = 1') . '/launch');
 is_deeply($explained->{limits}, decode_json(slurp_file($launch))->{runner}{limits}, 'within these limits');
 
+# a value that could be more than a value has no place in a command line, wherever it came from
+foreach my $model ('x --add-dir /', '--yolo', "a\nb", '', 'x' x 10_000)
+{
+	my $told = encode_json({ run_id => '1', task_id => 1, agent => 'demo', model => $model });
+	is($node->safe_psql('vo', "SELECT record IS NULL, problem FROM vibe._explain_launch(\$r\$$told\$r\$, 'demo')"),
+		't|value of {model} is not acceptable as an argument', 'no command line with the model ' . substr($model, 0, 20) =~ s/\n/\\n/r);
+}
+
 # what cannot run is explained all the same
 $node->safe_psql('vo', "SELECT vibe.pause_campaign($campaign)");
 wait_for($node, "SELECT count(*) = 0 FROM vibe.runs WHERE ended_at IS NULL");
