@@ -176,15 +176,16 @@ serve_mark_environment(const char *run_dir)
 {
 	static char *none[] = {NULL};
 	char	   *mark = text_format("VIBE_RUN_DIR=%s", run_dir);
+	size_t		size = strlen(mark) + 1;
 	char	   *begin = environ[0];
 	char	   *end = begin;
 
 	for (char **variable = environ; *variable != NULL && *variable == end; variable++)
 		end += strlen(end) + 1;
-	if (begin != NULL && strlen(mark) < (size_t) (end - begin))
+	if (begin != NULL && size <= (size_t) (end - begin))
 	{
 		memset(begin, 0, end - begin);
-		memcpy(begin, mark, strlen(mark));
+		memcpy(begin, mark, size);
 		environ = none;
 	}
 	free(mark);
