@@ -190,12 +190,13 @@ remote_take_hello(Remote *remote, const Frame *frame)
 	json_t	   *document = json_parse(frame->payload, frame->length, &problem);
 	json_int_t	protocol = json_integer_value(json_object_get(document, "protocol"));
 	json_t	   *uid = json_object_get(document, "uid");
+	bool		same_user = json_is_integer(uid) && json_integer_value(uid) == (json_int_t) geteuid();
 
 	loop_disarm(&remote->deadline);
-	if (protocol != PROTOCOL)
+	if (problem == NULL && protocol != PROTOCOL)
 		problem = text_copy("inner shim speaks another protocol: install the same version on both sides");
-	else if (!json_is_integer(uid) ||
-			 (json_integer_value(uid) == (json_int_t) geteuid() && !remote->launch->allow_same_user))
+	else if (problem == NULL &&
+			 (!json_is_integer(uid) || (same_user && !remote->launch->allow_same_user)))
 		problem = text_copy("runner's prefix did not change the user: agents would run as the server's own user (see allow_same_user)");
 	if (problem != NULL)
 	{
@@ -205,7 +206,7 @@ remote_take_hello(Remote *remote, const Frame *frame)
 	else
 	{
 		remote->hello = true;
-		remote->foreign = json_integer_value(uid) != (json_int_t) geteuid();
+		remote->foreign = !same_user;
 		remote_send_launch(remote);
 	}
 	json_decref(document);

@@ -9,10 +9,10 @@ use lib "$FindBin::RealBin/../perl";
 use Test::More;
 
 my $top = abs_path("$FindBin::RealBin/../..");
-my @kinds = qw(claude codex gemini opencode vibe);
+my @kinds = qw(claude codex gemini opencode vibe frames);
 
 $ENV{FUZZ_INSTALL} = 'no';
-$ENV{FUZZ_SECONDS} //= 3 * @kinds;
+$ENV{FUZZ_SECONDS} //= 2 * @kinds;
 my $said = `'$top/scripts/fuzz' @kinds 2>&1`;
 my $status = $? >> 8;
 
