@@ -154,6 +154,7 @@ broken('echo', ['/bin/echo'], qr/exit code 0 before|broke the protocol/, 3);
 broken('same user', ['/usr/bin/env'], qr/allow_same_user/, 3, allow_same_user => JSON::PP::false);
 broken('other protocol', [ '/usr/bin/perl', '-e', 'syswrite STDOUT, pack("a N/a*", "H", q({"protocol":2,"uid":1})); sleep 60' ],
 	qr/protocol/, 13);
+broken('no JSON', [ '/usr/bin/perl', '-e', 'syswrite STDOUT, pack("a N/a*", "H", "nonsense"); sleep 60' ], qr/JSON cannot be read/, 13);
 broken('silence', [ '/bin/sleep', '600' ], qr/Invalid|invalid|exit code/i, 3);
 broken('prefix that never says hello', [ '/bin/sh', '-c', 'trap "" TERM; sleep 600; :', '--' ], qr/did not answer within 20 s/, 26);
 
