@@ -32,6 +32,7 @@
 #define STOP_WALKS 50			/* walks in a row that may find new processes */
 #define ROUND_WAIT_NS 5000000L
 #define FOREIGN_PATIENCE 5000000	/* microseconds */
+#define INNER_PATIENCE 5000000
 
 typedef struct Process
 {
@@ -338,13 +339,14 @@ process_is_of_run(pid_t pid, const char *entry)
 	return found;
 }
 
-/* Is this the outer shim of the run?  Everybody may read its command line. */
+/* Is this a shim that does this, for that directory?  Everybody may read command lines. */
 static bool
-process_is_outer_shim(pid_t pid, const char *run_dir)
+process_is_shim(pid_t pid, const char *verb, const char *run_dir)
 {
 	Buffer		text = {0};
 	const char *words[3] = {"", "", ""};
 	size_t		at = 0;
+	bool		is_shim;
 
 	process_read(pid, "cmdline", &text);
 	for (int i = 0; i < 3 && at < text.length; i++)
@@ -352,9 +354,9 @@ process_is_outer_shim(pid_t pid, const char *run_dir)
 		words[i] = text.data + at;
 		at += strlen(words[i]) + 1;
 	}
-	at = strcmp(words[1], "run") == 0 && strcmp(words[2], run_dir) == 0;
+	is_shim = strcmp(words[1], verb) == 0 && strcmp(words[2], run_dir) == 0;
 	buffer_free(&text);
-	return at != 0;
+	return is_shim;
 }
 
 /*
@@ -373,17 +375,21 @@ list_mark_run(ProcessList *processes, const char *entry, const char *run_dir)
 	while (process != NULL)
 	{
 		process->spared = true;
-		process->below |= process_is_outer_shim(process->pid, run_dir);
+		process->below |= process_is_shim(process->pid, "run", run_dir);
 		process = process->stat.parent != 0 ? list_find(processes, process->stat.parent) : NULL;
 	}
 	list_spread_below(processes);
 }
 
-/* One round over /proc; returns how many processes of the run it killed. */
+/*
+ * One round over /proc; returns how many processes of the run it met.  An inner
+ * shim has noticed by now, and is better at ending its own descendants than we
+ * are; it only has to be running.  (An agent that looks like one is late, too.)
+ */
 static int
-sweep_round(ProcessList *processes, const char *entry, const char *run_dir)
+sweep_round(ProcessList *processes, const char *entry, const char *run_dir, bool spare_inner)
 {
-	int			killed = 0;
+	int			met = 0;
 
 	list_all(processes);
 	list_mark_run(processes, entry, run_dir);
@@ -393,10 +399,12 @@ sweep_round(ProcessList *processes, const char *entry, const char *run_dir)
 
 		if (!process->below || process->spared || process->stat.state == 'Z' || process->stat.state == 'X')
 			continue;
-		if (process_signal(process, SIGKILL) == 0)
-			killed++;
+		if (spare_inner && process_is_shim(process->pid, "inner", ""))
+			met += process_signal(process, SIGCONT) == 0;
+		else
+			met += descendant_signal(process, SIGKILL) == 0;
 	}
-	return killed;
+	return met;
 }
 
 /*
@@ -408,11 +416,12 @@ tree_sweep(const char *run_dir)
 {
 	ProcessList processes = {0};
 	char	   *entry = text_format("VIBE_RUN_DIR=%s", run_dir);
+	int64_t		begin = loop_now();
 	int			empty = 0;
 
 	while (empty < 2)
 	{
-		if (sweep_round(&processes, entry, run_dir) > 0)
+		if (sweep_round(&processes, entry, run_dir, loop_now() - begin < INNER_PATIENCE) > 0)
 			empty = 0;
 		else
 			empty++;

@@ -17,6 +17,7 @@ my $user = $ENV{VIBE_AGENT_USER};
 plan skip_all => 'no user for agents: test/run makes one where it is root and sudo is there' if !$user;
 my $uid = getpwnam($user) // BAIL_OUT("there is no user \"$user\"");
 my $bindir = `pg_config --bindir` =~ s/\n//r;
+my $sim = "$FindBin::Bin/../agents/vibe-agent-sim";
 my $grace = 1;
 my $node = new_vibe_node('sudo', start => 0,
 	conf => "vibe_orchestrator.allow_same_user = off\nvibe_orchestrator.orphan_grace = 60s\nlog_statement = none\n");
@@ -34,6 +35,14 @@ program    = $base/agents/$_
 prefix     = /usr/bin/sudo -n -u $user --
 secret_env = KEY:$base/etc/key
 limits     = grace=$grace
+EOR
+$agents .= <<"EOR";
+[bomb]
+kind    = vibe
+program = $sim
+args    = ignore_term setsid_child scrubbed_child bomb=60 runner=1 line=ready hang
+prefix  = /usr/bin/sudo -n -u $user --
+limits  = grace=$grace
 EOR
 write_runners($node, $agents . "[refused]\nkind = plain\nprogram = /bin/true\nprefix = /usr/bin/sudo -n -u root --\n");
 append_to_file("$base/etc/key", "$secret\n");
@@ -73,7 +82,7 @@ write_agent($node, $_->[0], $hostile =~ s/syswrite \$mark/$_->[1]; $&/r)
 $node->start;
 append_to_file("$base/etc/postmaster", (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0]);
 $node->safe_psql('postgres', 'CREATE DATABASE vo');
-create_vibe($node, 'demo', @hostile, 'refused');
+create_vibe($node, 'demo', @hostile, qw(bomb refused));
 
 # The living and dead processes of the agents' user: pid => what it is.
 sub processes_of_user
@@ -173,6 +182,24 @@ ends($campaign, 2);
 is(outcomes($campaign), 'lost lost', 'orphaned: the runs are lost');
 is($node->safe_psql('vo', "SELECT string_agg(state || attempts, ' ') FROM vibe.work WHERE campaign_id = $campaign"), 'ready0 ready0', 'and use no attempt');
 $node->safe_psql('vo', "SELECT vibe.cancel_campaign($campaign)");
+
+# many processes, some with an empty environment, some always on the run, under either
+foreach my $way ([ 'bomb-cancelled', sub { $node->safe_psql('vo', "SELECT vibe.cancel_campaign($_[0])") } ],
+	[ 'bomb-orphaned', sub {
+		$node->safe_psql('vo', "SELECT vibe.pause_campaign($_[0])");
+		kill 'KILL', $node->safe_psql('vo', "SELECT pid FROM vibe.runs WHERE campaign_id = $_[0]");
+	} ])
+{
+	my ($what, $end) = @$way;
+	$campaign = create_work($node, $what, 1, 'bomb');
+	ok(wait_for($node, "SELECT count(*) = 1 FROM vibe.runs r, vibe.run_log(r.id) l WHERE r.campaign_id = $campaign AND r.pid IS NOT NULL AND l.text LIKE '%ready%'"), "$what: begun");
+	cmp_ok(scalar keys %{ processes_of_user() }, '>', 30, "$what: many processes");
+	$begin = time;
+	$end->($campaign);
+	ends($campaign, 1);
+	nothing_is_left($what, $begin, $grace + 5);
+	$node->safe_psql('vo', "SELECT vibe.cancel_campaign($campaign)");
+}
 
 # the agent has killed the supervisor on its own side
 $campaign = create_work($node, 'murdered', 1, 'murderer');
