@@ -57,6 +57,7 @@ count_slots(VibeRunnerSet *set, int total, VibeSlots *slots)
 	slots->free = palloc(size * sizeof(int));
 	slots->providers = palloc(size * sizeof(char *));
 	slots->fallbacks = palloc(size * sizeof(char *));
+	slots->fallback_models = palloc(size * sizeof(char *));
 	foreach(cell, set->runners)
 	{
 		VibeRunner *runner = lfirst(cell);
@@ -67,7 +68,8 @@ count_slots(VibeRunnerSet *set, int total, VibeSlots *slots)
 		slots->runners[slots->count] = runner->name;
 		slots->free[slots->count] = Max(0, Min(open, total));
 		slots->providers[slots->count] = runner->provider;
-		slots->fallbacks[slots->count++] = runner->fallback;
+		slots->fallbacks[slots->count] = runner->fallback;
+		slots->fallback_models[slots->count++] = runner->fallback_model;
 		any = any || open > 0;
 	}
 	return any;

@@ -31,13 +31,14 @@
 #include "utils/tuplestore.h"
 
 #define MAX_MODEL_LENGTH 100
-#define RUNNER_COLUMNS 11
+#define RUNNER_COLUMNS 12
 
-static bool is_model(const char *text);
 static bool is_amount(const char *text);
 static bool can_resume(const VibeKind *kind, const char *run, size_t length);
-static bool fill_word(const char *word, const char *run, size_t length, bool resumed,
-					  char *value, size_t size, VibePeek *peek, char **problem);
+static VibePeek fill_fallback_model(VibeRunner *runner, const char *run, size_t length,
+									char *value, size_t size);
+static bool fill_word(VibeRunner *runner, const char *word, const char *run, size_t length,
+					  bool resumed, char *value, size_t size, VibePeek *peek, char **problem);
 static void json_words(StringInfo out, const char *key, List *words);
 static Datum text_datum(const char *text);
 static bool changes_user(const char *program);
@@ -45,21 +46,21 @@ static int	program_is(VibeRunner *runner, bool executable);
 
 PG_FUNCTION_INFO_V1(vibe_runners);
 
-const char *const vibe_placeholders[] = {"{session}", "{model}", "{budget}", NULL};
+const char *const vibe_placeholders[] = {"{session}", "{model}", "{budget}", "{fallback_model}", NULL};
 
-/* the field of a run that each stands for, and how it is checked */
+/* the field of a run that each of the first ones stands for, and how it is checked */
 static const struct
 {
 	const char *key;
 	bool		(*valid) (const char *text);
 }			fillings[] = {
 	{"session", vibe_is_uuid},
-	{"model", is_model},
+	{"model", vibe_is_model},
 	{"budget_usd", is_amount},
 };
 
-static bool
-is_model(const char *text)
+bool
+vibe_is_model(const char *text)
 {
 	size_t		length = strlen(text);
 
@@ -78,6 +79,37 @@ is_amount(const char *text)
 	return text[whole] == '\0' || (fraction > 0 && text[whole + 1 + fraction] == '\0');
 }
 
+/* Does this word stand in the command lines of a runner's fresh runs? */
+bool
+vibe_runner_has_word(VibeRunner *runner, const char *word)
+{
+	List	   *words = list_concat(vibe_kind_words(runner->kind->fresh.before), runner->args);
+	ListCell   *cell;
+
+	foreach(cell, words)
+	{
+		if (strcmp(lfirst(cell), word) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The model that a program may change to by itself: none where another runner
+ * stands in, whose model it is.  Claude refuses to start if it is the model that
+ * it has anyway.
+ */
+static VibePeek
+fill_fallback_model(VibeRunner *runner, const char *run, size_t length, char *value, size_t size)
+{
+	if (runner->fallback_model == NULL || runner->fallback != NULL ||
+		(vibe_json_peek(run, length, "model", value, size) == PEEK_VALUE &&
+		 strcmp(value, runner->fallback_model) == 0))
+		return PEEK_ABSENT;
+	strlcpy(value, runner->fallback_model, size);
+	return PEEK_VALUE;
+}
+
 /* Does the run go on with a session that its program can know? */
 static bool
 can_resume(const VibeKind *kind, const char *run, size_t length)
@@ -94,9 +126,14 @@ can_resume(const VibeKind *kind, const char *run, size_t length)
  * set when {session} is the one to go on with, which was checked before.
  */
 static bool
-fill_word(const char *word, const char *run, size_t length, bool resumed,
-		  char *value, size_t size, VibePeek *peek, char **problem)
+fill_word(VibeRunner *runner, const char *word, const char *run, size_t length,
+		  bool resumed, char *value, size_t size, VibePeek *peek, char **problem)
 {
+	if (strcmp(word, "{fallback_model}") == 0)
+	{
+		*peek = fill_fallback_model(runner, run, length, value, size);
+		return true;
+	}
 	if (resumed && strcmp(word, "{session}") == 0)
 	{
 		*peek = vibe_json_peek(run, length, "resume_session", value, size);
@@ -144,7 +181,7 @@ vibe_runner_fill_argv(VibeRunner *runner, const char *run, size_t length,
 		char	   *value = palloc(size);
 		VibePeek	peek;
 
-		if (!fill_word(word, run, length, resumed, value, size, &peek, problem))
+		if (!fill_word(runner, word, run, length, resumed, value, size, &peek, problem))
 			return false;
 		if (peek == PEEK_VALUE)
 			*argv = lappend(*argv, value);
@@ -360,6 +397,9 @@ vibe_runners(PG_FUNCTION_ARGS)
 		nulls[10] = user == NULL;
 		if (!nulls[10])
 			values[10] = text_datum(user);
+		nulls[11] = runner->fallback_model == NULL;
+		if (!nulls[11])
+			values[11] = text_datum(runner->fallback_model);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

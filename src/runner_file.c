@@ -81,6 +81,7 @@ static bool key_limits(Parser *parser, const char *key, List *words);
 static bool key_workspace_root(Parser *parser, const char *key, List *words);
 static bool key_provider(Parser *parser, const char *key, List *words);
 static bool key_fallback(Parser *parser, const char *key, List *words);
+static bool key_fallback_model(Parser *parser, const char *key, List *words);
 
 static const KeyRule key_rules[] = {
 	{"kind", key_kind, true},
@@ -96,6 +97,7 @@ static const KeyRule key_rules[] = {
 	{"workspace_root", key_workspace_root, true},
 	{"provider", key_provider, true},
 	{"fallback", key_fallback, true},
+	{"fallback_model", key_fallback_model, true},
 };
 
 /* in the order of VibeLimit */
@@ -424,7 +426,20 @@ key_fallback(Parser *parser, const char *key, List *words)
 	return true;
 }
 
-/* Each fallback names another runner, and that runner's provider is another one. */
+static bool
+key_fallback_model(Parser *parser, const char *key, List *words)
+{
+	parser->runner->fallback_model = linitial(words);
+	if (!vibe_is_model(parser->runner->fallback_model))
+		return fail(parser, "fallback_model must be the name of a model");
+	return true;
+}
+
+/*
+ * Each fallback names another runner, and that runner's provider is another one.
+ * A fallback's model is for the fallback, or for a program that can change its
+ * model by itself.
+ */
 static bool
 check_fallbacks(Parser *parser)
 {
@@ -435,9 +450,12 @@ check_fallbacks(Parser *parser)
 		VibeRunner *runner = lfirst(cell);
 		VibeRunner *other;
 
+		parser->line = runner->line;
+		if (runner->fallback == NULL && runner->fallback_model != NULL &&
+			!vibe_runner_has_word(runner, "{fallback_model}"))
+			return fail(parser, "runner \"%s\" has a fallback_model but no fallback that would use it", runner->name);
 		if (runner->fallback == NULL)
 			continue;
-		parser->line = runner->line;
 		other = vibe_runner_find(parser->set, runner->fallback);
 		if (other == NULL)
 			return fail(parser, "fallback \"%s\" of runner \"%s\" is no runner", runner->fallback, runner->name);

@@ -46,6 +46,7 @@ typedef struct VibeRunner
 	char	   *workspace_root; /* or NULL */
 	char	   *provider;		/* whose rate limits its runs share, or NULL */
 	char	   *fallback;		/* runner that stands in while the provider is paused, or NULL */
+	char	   *fallback_model; /* what the fallback is told instead of the step's model, or NULL */
 	int			max_parallel;
 	int64		limits[LIMIT_COUNT];
 	const char *problem;		/* why it cannot be used, or NULL */

@@ -16,7 +16,7 @@
 #include "runner_kind.h"
 
 #define CLAUDE_OUTPUT "-p --output-format stream-json --verbose"
-#define CLAUDE_LIMITS " --model {model} --max-budget-usd {budget}"
+#define CLAUDE_LIMITS " --model {model} --fallback-model {fallback_model} --max-budget-usd {budget}"
 /* a workspace is no repository, and nobody has vouched for it to the program */
 #define CODEX_OUTPUT "exec --json --skip-git-repo-check --model {model}"
 #define GEMINI_OUTPUT "--output-format stream-json --skip-trust"

@@ -383,8 +383,8 @@ claim_body(void *arg, MemoryContext caller)
 {
 	ClaimArg   *claim = arg;
 	VibeSlots  *slots = claim->slots;
-	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum		values[5];
+	Oid			types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[6];
 	Datum	   *free = palloc(slots->count * sizeof(Datum));
 	Snapshot	begin = GetActiveSnapshot();
 	MemoryContext old;
@@ -396,10 +396,11 @@ claim_body(void *arg, MemoryContext caller)
 	values[2] = Int32GetDatum(claim->max_runs);
 	values[3] = text_array(slots->providers, slots->count);
 	values[4] = text_array(slots->fallbacks, slots->count);
+	values[5] = text_array(slots->fallback_models, slots->count);
 
 	/* a process must not exist before the row that says so is on disk */
 	ForceSyncCommit();
-	call("SELECT run_id, runner, run, more FROM vibe._claim_runs($1, $2, $3, $4, $5)", 5, types, values);
+	call("SELECT run_id, runner, run, more FROM vibe._claim_runs($1, $2, $3, $4, $5, $6)", 6, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];

@@ -28,6 +28,7 @@ typedef struct VibeSlots
 	int		   *free;
 	char	  **providers;		/* NULL entries: none */
 	char	  **fallbacks;		/* likewise */
+	char	  **fallback_models;	/* likewise */
 } VibeSlots;
 
 typedef struct VibeLiveRun

@@ -45,11 +45,11 @@ COMMENT ON FUNCTION vibe.dispatcher_status() IS 'The dispatchers of this server:
 
 CREATE FUNCTION vibe.runners()
     RETURNS TABLE (name text, kind text, program text, executable boolean, prefix text, max_parallel integer,
-                   provider text, fallback text, problem text, found boolean, os_user text)
+                   provider text, fallback text, problem text, found boolean, os_user text, fallback_model text)
     LANGUAGE c
     STABLE
     AS 'MODULE_PATHNAME', 'vibe_runners';
-COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; found and executable tell about its program (NULL: the servers user cannot see), os_user whose processes its agents are (NULL: the prefix does not say); fallback stands in while the provider is paused; problem says all that keeps one from being used or will make its runs fail. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
+COMMENT ON FUNCTION vibe.runners() IS 'The runners of the runner file as it is now; found and executable tell about its program (NULL: the servers user cannot see), os_user whose processes its agents are (NULL: the prefix does not say); fallback stands in while the provider is paused, with fallback_model instead of the step''s where there is one; problem says all that keeps one from being used or will make its runs fail. Raises VB041 (the file cannot be used, and why), VB050 (library not preloaded).';
 
 CREATE FUNCTION vibe._host_facts()
     RETURNS TABLE (postmaster_pid integer, cgroup text)

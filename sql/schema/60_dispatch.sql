@@ -25,11 +25,36 @@ END
 $$;
 COMMENT ON FUNCTION vibe._is_draining() IS 'Whether drain() keeps everything from being claimed.';
 
+-- Tables written: runs. A model is its provider's: the stand-in does not know the one that the step asks for.
+CREATE FUNCTION vibe._take_fallback_model(run vibe.runs, runners text[], fallback_models text[])
+    RETURNS vibe.runs
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    fallback_model text;
+BEGIN
+    -- Most runner files have none, and this is asked of every run.
+    IF array_remove(fallback_models, NULL) <> '{}' THEN
+        SELECT f.model INTO fallback_model
+          FROM vibe.current_agents a JOIN unnest(runners, fallback_models) f(runner, model) ON f.runner = a.runner
+         WHERE a.name = run.agent_name AND a.runner <> run.runner;
+    END IF;
+    IF fallback_model IS NOT NULL THEN
+        UPDATE vibe.runs r SET model = fallback_model WHERE r.id = run.id RETURNING r.* INTO STRICT run;
+    END IF;
+    RETURN run;
+END
+$$;
+COMMENT ON FUNCTION vibe._take_fallback_model(vibe.runs, text[], text[]) IS 'The run, with the model that its agent''s runner names for a stand-in where one stands in.';
+
 -- Tables written: work, runs, providers, chores, deliveries; at a ceiling budget_crossings, activities. Locks: the limits that are in
 -- play (tried, never waited for), the taken work rows or chore (SKIP LOCKED), no task row; verbs that hold a task row wait for
 -- the work row a moment and then see the new run.
 CREATE FUNCTION vibe._claim_runs(
-    runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL
+    runners text[], free_slots integer[], max_runs integer, providers text[] DEFAULT NULL, fallbacks text[] DEFAULT NULL,
+    fallback_models text[] DEFAULT NULL
 )
     RETURNS TABLE (run_id bigint, runner text, run jsonb, more boolean)
     LANGUAGE plpgsql
@@ -51,7 +76,7 @@ BEGIN
         RETURN;
     END IF;
     IF outlook.has_chores THEN
-        RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, at) c;
+        RETURN QUERY SELECT c.run_id, c.runner, c.run, true FROM vibe._claim_chore(runners, free_slots, providers, fallbacks, fallback_models, at) c;
         IF FOUND THEN
             RETURN;
         END IF;
@@ -69,12 +94,12 @@ BEGIN
     FOR opened IN SELECT * FROM vibe._open_runs(vibe._take(within, max_runs), at) LOOP
         run_id := (opened.run).id;
         runner := (opened.run).runner;
-        run := vibe._launch(opened.run, opened.token);
+        run := vibe._launch(vibe._take_fallback_model(opened.run, runners, fallback_models), opened.token);
         RETURN NEXT;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider and whose stand-in while that is paused are providers[i] and fallbacks[i]. After the commit these runs are launching. A chore that is due goes first, and alone. more: another call may find others.';
+COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider, whose stand-in while that is paused and the model of which are providers[i], fallbacks[i] and fallback_models[i]. After the commit these runs are launching. A chore that is due goes first, and alone. more: another call may find others.';
 
 CREATE FUNCTION vibe._unclaim_paused(run_ids bigint[])
     RETURNS SETOF bigint

@@ -63,7 +63,7 @@ COMMENT ON FUNCTION vibe._note_channels(text[], integer[], timestamptz) IS 'Make
 -- Tables written: chores, runs, providers, deliveries. Locks: the due chores (SKIP LOCKED), the limits that are in
 -- play (tried).
 CREATE FUNCTION vibe._claim_chore(
-    runners text[], free_slots integer[], providers text[], fallbacks text[], at timestamptz
+    runners text[], free_slots integer[], providers text[], fallbacks text[], fallback_models text[], at timestamptz
 )
     RETURNS TABLE (run_id bigint, runner text, run jsonb)
     LANGUAGE plpgsql
@@ -108,12 +108,12 @@ BEGIN
         UPDATE vibe.providers p SET probed_at = at
          WHERE p.name = chore.provider AND p.paused_until <= at AND p.probed_at IS NULL;
         PERFORM vibe._take_batch(chore.channel, new_run.id, at) WHERE chore.kind = 'notify';
-        RETURN QUERY SELECT new_run.id, chore.runner, vibe._launch_chore(new_run, token);
+        RETURN QUERY SELECT new_run.id, chore.runner, vibe._launch_chore(vibe._take_fallback_model(new_run, runners, fallback_models), token);
         RETURN;
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION vibe._claim_chore(text[], integer[], text[], text[], timestamptz) IS 'Takes one chore that is due, whose runner has a free slot and whose agent and provider have room; the arguments are those of _claim_runs().';
+COMMENT ON FUNCTION vibe._claim_chore(text[], integer[], text[], text[], text[], timestamptz) IS 'Takes one chore that is due, whose runner has a free slot and whose agent and provider have room; the arguments are those of _claim_runs().';
 
 CREATE FUNCTION vibe.default_heartbeat_template()
     RETURNS text

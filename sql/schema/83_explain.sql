@@ -72,7 +72,7 @@ $$;
 COMMENT ON FUNCTION vibe._run_to_explain(vibe.tasks, text) IS 'The run that a branch of a task has, or would get. Raises VB007.';
 
 -- A runner file that cannot be read is a problem to show and not an error: the prompt can be shown anyway.
-CREATE FUNCTION vibe._runner_to_explain(run vibe.runs, OUT runner text, OUT provider text)
+CREATE FUNCTION vibe._runner_to_explain(run vibe.runs, OUT runner text, OUT provider text, OUT model text)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
@@ -80,18 +80,21 @@ AS $$
 #variable_conflict use_column
 DECLARE
     fallback text;
+    fallback_model text;
 BEGIN
+    model := run.model;
     runner := coalesce(run.runner, (SELECT a.runner FROM vibe.current_agents a WHERE a.name = run.agent_name));
-    SELECT CASE WHEN run.runner IS NULL AND p.paused_until > vibe.clock() THEN f.fallback END INTO fallback
+    SELECT f.fallback, f.fallback_model INTO fallback, fallback_model
       FROM vibe.runners() f LEFT JOIN vibe.providers p ON p.name = f.provider
-     WHERE f.name = _runner_to_explain.runner;
+     WHERE f.name = _runner_to_explain.runner AND run.runner IS NULL AND f.fallback IS NOT NULL AND p.paused_until > vibe.clock();
     runner := coalesce(fallback, runner);
+    model := coalesce(fallback_model, model);
     provider := (SELECT f.provider FROM vibe.runners() f WHERE f.name = _runner_to_explain.runner);
 EXCEPTION WHEN SQLSTATE 'VB041' THEN
     provider := run.provider;
 END
 $$;
-COMMENT ON FUNCTION vibe._runner_to_explain(vibe.runs) IS 'The runner that a run has or would get, its stand-in while its provider is paused, and the provider.';
+COMMENT ON FUNCTION vibe._runner_to_explain(vibe.runs) IS 'The runner that a run has or would get, its stand-in while its provider is paused, the provider, and the model.';
 
 -- The supervisor sets these for every agent, the README lists them.
 CREATE FUNCTION vibe._agent_variables()
@@ -125,9 +128,9 @@ BEGIN
     run := vibe._run_to_explain(task, explain_run.branch);
     step := run.step;
     agent := run.agent_name;
+    SELECT r.runner, r.provider, r.model INTO runner, provider, run.model FROM vibe._runner_to_explain(run) r;
     told := vibe._launch(run, NULL);
     prompt := told ->> 'prompt';
-    SELECT r.runner, r.provider INTO runner, provider FROM vibe._runner_to_explain(run) r;
     SELECT l.record::jsonb -> 'runner', l.workspace, l.passed, l.problem INTO launch, cwd, passed, problem
       FROM vibe._explain_launch(told::text, runner) l;
     IF launch IS NOT NULL THEN
@@ -143,4 +146,4 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.explain_run(bigint, text) IS 'What the run that a task''s branch has, or would get next, is started with: the exact command line, the names of its environment variables (no values), working directory (NULL: the prefix does not tell whose), limits (seconds and bytes), prompt, runner and provider. Starts nothing, and also answers while nothing may start; problem says what keeps the runner from being used. A session that is chosen at the start is shown as zeros. Raises VB003, VB007 (no such branch, or no agent on it any more), VB050.';
+COMMENT ON FUNCTION vibe.explain_run(bigint, text) IS 'What the run that a task''s branch has, or would get next, is started with: the exact command line, the names of its environment variables (no values), working directory (NULL: the prefix does not tell whose), limits (seconds and bytes), prompt, runner (while its provider is paused its fallback, with the fallback''s model) and provider. Starts nothing, and also answers while nothing may start; problem says what keeps the runner from being used. A session that is chosen at the start is shown as zeros. Raises VB003, VB007 (no such branch, or no agent on it any more), VB050.';

@@ -11,6 +11,14 @@
  * end-of-file on its stdin ends the inner shim, and that ends the prefix.  The
  * prefix has no PDEATHSIG for the same reason: should this process die, the
  * inner shim shall notice, end the whole tree, and not just die as well.
+ *
+ * The agent can stop or kill its inner shim, whose user it shares.  sudo stops
+ * together with what it runs.  So the prefix stays in our session: there we may
+ * continue whatever is stopped, whoever owns it, and if this process dies, the
+ * kernel does (the group becomes an orphaned one with stopped members).  What
+ * a killed inner shim leaves behind is below this process, a child subreaper,
+ * but another user's: a sweep behind the prefix ends it, before anybody hears
+ * that the run is over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +30,7 @@
 
 #include "environment.h"
 #include "remote.h"
+#include "sweep.h"
 #include "tree.h"
 
 #define HELLO_SECONDS 20
@@ -145,12 +154,23 @@ remote_drop(Remote *remote, const char *problem)
 	kill(-remote->process.pid, SIGTERM);
 }
 
+/* Neither prefix nor inner shim can do its work while it is stopped. */
+static void
+remote_continue(Remote *remote)
+{
+	if (!remote->reaped)
+		kill(-remote->process.pid, SIGCONT);
+}
+
 static void
 remote_deadline_over(void *context)
 {
 	Remote	   *remote = context;
 	TreeEnd		tree = {.agent = remote->process.pid};
 
+	if (remote->foreign)
+		sweep_behind_prefix(remote->launch, remote->run_dir);
+	remote_continue(remote);
 	if (!remote->hello && !remote->closing && remote->problem == NULL)
 	{
 		remote_drop(remote, "inner shim did not answer within 20 s");
@@ -170,12 +190,13 @@ remote_take_hello(Remote *remote, const Frame *frame)
 	json_t	   *document = json_parse(frame->payload, frame->length, &problem);
 	json_int_t	protocol = json_integer_value(json_object_get(document, "protocol"));
 	json_t	   *uid = json_object_get(document, "uid");
+	bool		same_user = json_is_integer(uid) && json_integer_value(uid) == (json_int_t) geteuid();
 
 	loop_disarm(&remote->deadline);
-	if (protocol != PROTOCOL)
+	if (problem == NULL && protocol != PROTOCOL)
 		problem = text_copy("inner shim speaks another protocol: install the same version on both sides");
-	else if (!json_is_integer(uid) ||
-			 (json_integer_value(uid) == (json_int_t) geteuid() && !remote->launch->allow_same_user))
+	else if (problem == NULL &&
+			 (!json_is_integer(uid) || (same_user && !remote->launch->allow_same_user)))
 		problem = text_copy("runner's prefix did not change the user: agents would run as the server's own user (see allow_same_user)");
 	if (problem != NULL)
 	{
@@ -185,6 +206,7 @@ remote_take_hello(Remote *remote, const Frame *frame)
 	else
 	{
 		remote->hello = true;
+		remote->foreign = !same_user;
 		remote_send_launch(remote);
 	}
 	json_decref(document);
@@ -328,7 +350,7 @@ void
 remote_start(Remote *remote, Loop *loop, const AgentSink *sink,
 			 const Launch *launch, const char *run_dir, json_t *outside)
 {
-	SpawnRequest request = {0};
+	SpawnRequest request = {.same_session = true};
 	size_t		words = json_array_size(launch->prefix);
 	AgentEnd	end = {.exit_code = -1};
 
@@ -368,6 +390,8 @@ remote_child_ended(Remote *remote, pid_t pid, int status)
 	remote->reaped = true;
 	remote->status = status;
 	loop_disarm(&remote->deadline);
+	if (remote->foreign && !tree_is_empty())
+		sweep_behind_prefix(remote->launch, remote->run_dir);
 	/* a prefix of our own user may have left processes behind */
 	tree_end(&tree);
 	if (remote->error.fd >= 0)
@@ -390,7 +414,10 @@ remote_end_tree(void *context)
 	if (!remote->spawned || remote->told_end || remote->reaped)
 		return;
 	if (remote->hello)
+	{
 		remote_send(remote, FRAME_END_TREE, NULL, 0);
+		remote_continue(remote);
+	}
 	else
 		remote_drop(remote, "ended before the inner shim had answered");
 	loop_arm(remote->loop, &remote->deadline, remote->launch->times.grace + END_SECONDS,

@@ -17,6 +17,7 @@ typedef struct Remote
 	bool		reaped;
 	int			status;
 	bool		hello;
+	bool		foreign;		/* the inner shim has another user */
 	bool		told_end;		/* sink heard ended() */
 	bool		fetching;
 	bool		closing;

@@ -165,6 +165,32 @@ serve_on_closed(void *context)
 	serve->loop.stopped = true;
 }
 
+/*
+ * A sweep finds what belongs to a run by its environment, but sudo gives us one
+ * of its own.  So the words go where /proc reads them, in place of what a prefix
+ * has left there: nothing here needs that.  Where they find no room, an inner
+ * shim that was stopped stays until somebody else ends it; its agent does not.
+ */
+static void
+serve_mark_environment(const char *run_dir)
+{
+	static char *none[] = {NULL};
+	char	   *mark = text_format("VIBE_RUN_DIR=%s", run_dir);
+	size_t		size = strlen(mark) + 1;
+	char	   *begin = environ[0];
+	char	   *end = begin;
+
+	for (char **variable = environ; *variable != NULL && *variable == end; variable++)
+		end += strlen(end) + 1;
+	if (begin != NULL && size <= (size_t) (end - begin))
+	{
+		memset(begin, 0, end - begin);
+		memcpy(begin, mark, size);
+		environ = none;
+	}
+	free(mark);
+}
+
 static void
 serve_launch(Serve *serve, const Frame *frame)
 {
@@ -180,6 +206,7 @@ serve_launch(Serve *serve, const Frame *frame)
 		problem = text_copy("launch frame has no run_dir");
 	if (problem == NULL && launch_check(&serve->launch, document, &problem))
 	{
+		serve_mark_environment(run_dir);
 		agent_start(&serve->agent, &serve->loop, &serve->sink, &serve->launch, run_dir,
 					json_object_get(message, "outside"), true);
 		return;

@@ -110,7 +110,7 @@ child_reset_signals(void)
 static void
 child_run(const SpawnRequest *request, const SpawnChild *child)
 {
-	if (setsid() < 0)
+	if ((request->same_session ? setpgid(0, 0) : setsid()) < 0)
 		child_fail(child, STAGE_SESSION);
 	if (request->dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -12,6 +12,7 @@ typedef struct SpawnRequest
 	int			cwd_fd;
 	const ProcessLimits *limits;	/* NULL for a prefix */
 	bool		dies_with_us;
+	bool		same_session;	/* only a process group of its own */
 	bool		no_new_privileges;	/* set-user-ID programs give none */
 } SpawnRequest;
 

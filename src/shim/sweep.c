@@ -2,9 +2,11 @@
  * sweep.c
  *		Ends what is left of a run whose shim died, on both sides of a prefix.
  *
- * The processes of another user show their environment to that user only.  So
- * where the launch record names a prefix, the same sweep is started behind it.
- * When it returns, nobody works in the run's workspace any more, and the next
+ * The processes of another user show their environment to that user only, and
+ * only he may end them.  So where the launch record names a prefix, the same
+ * sweep is started behind it.  An agent shares its user with the inner shim and
+ * can stop or kill it: then this is also how the outer one ends the run.  When it
+ * returns, nobody works in the run's workspace any more, and the next
  * attempt may begin.
  */
 #include <fcntl.h>
@@ -43,7 +45,17 @@ wait_with_patience(pid_t pid)
 	}
 }
 
+/* Our ends of what was started behind a prefix: it has nothing to say. */
 static void
+close_pipes(const Spawned *process)
+{
+	close(process->stdin_fd);
+	close(process->stdout_fd);
+	close(process->stderr_fd);
+	close(process->error_fd);
+}
+
+void
 sweep_behind_prefix(const Launch *launch, const char *run_dir)
 {
 	SpawnRequest request = {0};
@@ -58,7 +70,12 @@ sweep_behind_prefix(const Launch *launch, const char *run_dir)
 	request.envp = environment_for_prefix(launch, NULL);
 	request.cwd_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (spawn_start(&request, &process, &problem))
+	{
 		wait_with_patience(process.pid);
+		close_pipes(&process);
+	}
+	close(request.cwd_fd);
+	free(problem);
 }
 
 void

@@ -32,12 +32,14 @@
 #define STOP_WALKS 50			/* walks in a row that may find new processes */
 #define ROUND_WAIT_NS 5000000L
 #define FOREIGN_PATIENCE 5000000	/* microseconds */
+#define INNER_PATIENCE 5000000
 
 typedef struct Process
 {
 	pid_t		pid;
 	ProcessStat stat;
-	bool		below;			/* a descendant of ours */
+	bool		below;			/* a descendant of ours, or of the run's */
+	bool		spared;			/* ourselves, or an ancestor of ours */
 } Process;
 
 typedef struct ProcessList
@@ -105,11 +107,10 @@ list_all(ProcessList *processes)
 		qsort(processes->list, processes->count, sizeof(Process), process_compare);
 }
 
-/* Marks our descendants; one pass per generation when pids are out of order. */
+/* Whoever descends from one that is marked is marked; one pass per generation when pids are out of order. */
 static void
-list_mark_below(ProcessList *processes)
+list_spread_below(ProcessList *processes)
 {
-	pid_t		self = getpid();
 	bool		changed = true;
 
 	while (changed)
@@ -123,12 +124,23 @@ list_mark_below(ProcessList *processes)
 			if (process->below)
 				continue;
 			parent = list_find(processes, process->stat.parent);
-			if (process->stat.parent != self && (parent == NULL || !parent->below))
+			if (parent == NULL || !parent->below)
 				continue;
 			process->below = true;
 			changed = true;
 		}
 	}
+}
+
+/* Marks our descendants. */
+static void
+list_mark_below(ProcessList *processes)
+{
+	pid_t		self = getpid();
+
+	for (size_t i = 0; i < processes->count; i++)
+		processes->list[i].below = processes->list[i].stat.parent == self;
+	list_spread_below(processes);
 }
 
 /* Returns 0 or an errno; ESRCH also when the pid is another process by now. */
@@ -246,6 +258,17 @@ wait_for_child(void)
 	sigtimedwait(&child, NULL, &moment);
 }
 
+/* No descendant is left, alive or dead: we are a child subreaper, so each would be below a child of ours. */
+bool
+tree_is_empty(void)
+{
+	TreeEnd		end = {0};
+	bool		none_left;
+
+	reap(&end, &none_left);
+	return none_left;
+}
+
 /*
  * Returns when no descendant is left.  A process in an uninterruptible wait is
  * waited for: as long as it lives, nobody else may use its workspace.  One that
@@ -280,52 +303,108 @@ tree_end(TreeEnd *end)
 	free(met.list);
 }
 
+/* A file of a process, with a zero byte after it; nothing where it cannot be read. */
+static void
+process_read(pid_t pid, const char *name, Buffer *text)
+{
+	char		path[64];
+	ssize_t		got = 0;
+	int			fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int) pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	do
+	{
+		text->length += got;
+		buffer_reserve(text, 65536);
+		got = fd < 0 ? 0 : read(fd, text->data + text->length, 65536 - 1);
+	} while (got > 0);
+	if (fd >= 0)
+		close(fd);
+	text->data[text->length] = '\0';
+}
+
 /* Does this process carry VIBE_RUN_DIR=run_dir in its environment? */
 static bool
 process_is_of_run(pid_t pid, const char *entry)
 {
 	Buffer		text = {0};
-	char		path[64];
-	ssize_t		got = 0;
 	size_t		length = strlen(entry);
 	bool		found = false;
-	int			fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/environ", (int) pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	do
-	{
-		text.length += got;
-		buffer_reserve(&text, 65536);
-		got = read(fd, text.data + text.length, 65536 - 1);
-	} while (got > 0);
-	close(fd);
-	text.data[text.length] = '\0';
+	process_read(pid, "environ", &text);
 	for (size_t i = 0; i < text.length && !found; i += strlen(text.data + i) + 1)
 		found = strlen(text.data + i) == length && memcmp(text.data + i, entry, length) == 0;
 	buffer_free(&text);
 	return found;
 }
 
-/* One round over /proc; returns how many processes of the run it killed. */
-static int
-sweep_round(ProcessList *processes, const char *entry)
+/* Is this a shim that does this, for that directory?  Everybody may read command lines. */
+static bool
+process_is_shim(pid_t pid, const char *verb, const char *run_dir)
 {
-	int			killed = 0;
+	Buffer		text = {0};
+	const char *words[3] = {"", "", ""};
+	size_t		at = 0;
+	bool		is_shim;
+
+	process_read(pid, "cmdline", &text);
+	for (int i = 0; i < 3 && at < text.length; i++)
+	{
+		words[i] = text.data + at;
+		at += strlen(words[i]) + 1;
+	}
+	is_shim = strcmp(words[1], verb) == 0 && strcmp(words[2], run_dir) == 0;
+	buffer_free(&text);
+	return is_shim;
+}
+
+/*
+ * Marks the processes of a run: those that say so, and whatever descends from
+ * them, whatever it says.  Behind a prefix our ancestors lead to the outer shim,
+ * if that lives.  It is a child subreaper, so what a killed inner shim has left
+ * behind is below it, even with an environment that was emptied.
+ */
+static void
+list_mark_run(ProcessList *processes, const char *entry, const char *run_dir)
+{
+	Process    *process = list_find(processes, getpid());
+
+	for (size_t i = 0; i < processes->count; i++)
+		processes->list[i].below = process_is_of_run(processes->list[i].pid, entry);
+	while (process != NULL)
+	{
+		process->spared = true;
+		process->below |= process_is_shim(process->pid, "run", run_dir);
+		process = process->stat.parent != 0 ? list_find(processes, process->stat.parent) : NULL;
+	}
+	list_spread_below(processes);
+}
+
+/*
+ * One round over /proc; returns how many processes of the run it met.  An inner
+ * shim has noticed by now, and is better at ending its own descendants than we
+ * are; it only has to be running.  (An agent that looks like one is late, too.)
+ */
+static int
+sweep_round(ProcessList *processes, const char *entry, const char *run_dir, bool spare_inner)
+{
+	int			met = 0;
 
 	list_all(processes);
+	list_mark_run(processes, entry, run_dir);
 	for (size_t i = 0; i < processes->count; i++)
 	{
 		Process    *process = &processes->list[i];
 
-		if (process->pid == getpid() || process->stat.state == 'Z' || process->stat.state == 'X')
+		if (!process->below || process->spared || process->stat.state == 'Z' || process->stat.state == 'X')
 			continue;
-		if (process_is_of_run(process->pid, entry) && process_signal(process, SIGKILL) == 0)
-			killed++;
+		if (spare_inner && process_is_shim(process->pid, "inner", ""))
+			met += process_signal(process, SIGCONT) == 0;
+		else
+			met += descendant_signal(process, SIGKILL) == 0;
 	}
-	return killed;
+	return met;
 }
 
 /*
@@ -337,11 +416,12 @@ tree_sweep(const char *run_dir)
 {
 	ProcessList processes = {0};
 	char	   *entry = text_format("VIBE_RUN_DIR=%s", run_dir);
+	int64_t		begin = loop_now();
 	int			empty = 0;
 
 	while (empty < 2)
 	{
-		if (sweep_round(&processes, entry) > 0)
+		if (sweep_round(&processes, entry, run_dir, loop_now() - begin < INNER_PATIENCE) > 0)
 			empty = 0;
 		else
 			empty++;

@@ -15,6 +15,7 @@ typedef struct TreeEnd
 } TreeEnd;
 
 extern void tree_end(TreeEnd *end);
+extern bool tree_is_empty(void);
 extern void tree_sweep(const char *run_dir);
 
 #endif

@@ -94,6 +94,28 @@ ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $
 is($node->safe_psql('vo', "SELECT string_agg(outcome || attempt, ' ' ORDER BY id) FROM vibe.runs WHERE campaign_id = $campaign"),
 	'lost1 done1', 'without using up an attempt');
 
+# a process id that came round again: somebody else has the number of a supervisor that died while the server was down
+$campaign = create_work($node, 'reused', 1);
+wait_until(sub { count_lines("$base/starts.reused") == 1 }, 'start');
+wait_for($node, "SELECT count(*) = 1 FROM vibe.runs WHERE campaign_id = $campaign AND pid IS NOT NULL");
+my ($run, $dead) = split /\|/, $node->safe_psql('vo', "SELECT id, pid FROM vibe.runs WHERE campaign_id = $campaign");
+$node->stop;
+kill 'KILL', $dead;
+my $stranger = IPC::Run::start([ 'sleep', '600' ]);
+my $stranger_pid = $stranger->{KIDS}[0]{PID};
+my $started = run_directory($node) . "/runs/$run/started";
+my $taken = slurp_file($started);
+like($taken, qr/"pid": ?$dead\b/, 'the supervisor has noted its process');
+unlink $started;
+append_to_file($started, $taken =~ s/("pid": ?)$dead\b/$1$stranger_pid/r);
+$node->start;
+ok(wait_for($node, "SELECT count(*) = 1 FROM vibe.runs WHERE id = $run AND outcome = 'lost'"), 'a stranger with its number is not taken for it');
+wait_until(sub { count_lines("$base/starts.reused") == 2 }, 'second start');
+touch_file("$base/go.reused");
+ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $campaign"), 'the step is done by another run');
+ok(kill(0, $stranger_pid), 'and the stranger lives');
+$stranger->kill_kill;
+
 # a cancelled task: the process tree ends
 $campaign = create_work($node, 'stopped', 1);
 wait_until(sub { count_lines("$base/starts.stopped") == 1 }, 'start');

@@ -47,6 +47,8 @@ my %bad = (
 	"[a]\nlimits = timeout=99999999\n"                     => qr/line 2: limit "timeout" must be/,
 	"[a]\nlimits = colour=1\n"                             => qr/line 2: unknown limit "colour"/,
 	"[a]\npath = bin:/bin\n"                               => qr/line 2: path must be a list of absolute/,
+	"[a]\nfallback_model = --yolo\n"                       => qr/line 2: fallback_model must be the name of a model/,
+	"[a]\nkind = codex\nprogram = /bin/true\nfallback_model = m\n" => qr/line 1: runner "a" has a fallback_model but no fallback that would use it/,
 	"# nothing\n"                                          => qr/names no runner/,
 	"[a]\nkind = \xff\n"                                   => qr/is not UTF-8 text/,
 );

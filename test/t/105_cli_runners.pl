@@ -76,6 +76,21 @@ ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $
 );
 is(args_of($_), $expected{$_}, "$_: with a model") for @kinds;
 
+# the model that Claude changes to by itself
+sub with_fallback_model
+{
+	my ($slug, $model) = @_;
+	write_runners($node, slurp_file("$base/etc/runners.conf") =~ s/^fallback_model.*\n//mr =~ s/^(kind = claude)$/$1\nfallback_model = $model/mr);
+	$node->reload;
+	my $id = create_work($node, $slug, 1, 'claude');
+	ok(wait_for($node, "SELECT status = 'completed' FROM vibe.campaigns WHERE id = $id"), "$slug: completed");
+	return args_of('claude');
+}
+is(with_fallback_model('overload', 'm/y'), '-p --output-format stream-json --verbose --session-id UUID --model m/x --fallback-model m/y --extra two words',
+	'claude: a fallback_model without a fallback is an option of its own');
+is(with_fallback_model('same', 'm/x'), '-p --output-format stream-json --verbose --session-id UUID --model m/x --extra two words',
+	'claude: which is left out where it is the model anyway');
+
 # a run that is lost goes on with its session, where the program can know it
 sub lose
 {

@@ -60,12 +60,33 @@ ok(wait_until(sub { -s "$base/real.stdin" }, 'the run'), 'then it runs');
 my $session = $node->safe_psql('vo', 'SELECT session_id FROM vibe.runs WHERE step = 1 ORDER BY id DESC LIMIT 1');
 my @argv = map { $_ eq '00000000-0000-0000-0000-000000000000' ? $session : $_ } @{ $explained->{argv} };
 is_deeply(\@argv, [ split /\n/, slurp_file("$base/real.argv") ], 'with that command line');
+my $uuid = qr/^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 is_deeply($explained->{environment}, [ split /\n/, slurp_file("$base/real.env") ], 'these variables');
 is($explained->{cwd} . "\n", slurp_file("$base/real.cwd"), 'in that directory');
 is($explained->{prompt}, slurp_file("$base/real.stdin"), 'and that prompt');
 like($explained->{prompt}, qr/shorter, "please"; \$\(id\)/, 'which has the notes as they are');
 my ($launch) = glob(run_directory($node) . '/*/' . $node->safe_psql('vo', 'SELECT max(id) FROM vibe.runs WHERE step = 1') . '/launch');
 is_deeply($explained->{limits}, decode_json(slurp_file($launch))->{runner}{limits}, 'within these limits');
+
+# free text is text: no option, no command
+my $evil = qq{"; touch $base/pwned; # \$(touch $base/pwned) `touch $base/pwned`};
+unlink glob("$base/real.*");
+$node->safe_psql('vo', <<"EOS");
+SELECT vibe.register_agent('demo', prompt_template => '--dangerously-skip-permissions --version {title}');
+SELECT vibe.create_task(1, \$t\$$evil\$t\$, pipeline_slug => 'shown');
+EOS
+ok(wait_until(sub { -s "$base/real.stdin" }, 'the run'), 'a task with a title and an agent with a prompt that are meant to do harm');
+is(slurp_file("$base/real.stdin"), "--dangerously-skip-permissions --version $evil", 'the agent is told them as they are');
+is_deeply([ map { s/$uuid/session/r } split /\n/, slurp_file("$base/real.argv") ], [ map { s/$uuid/session/r } @argv ], 'its command line is what it was');
+ok(!-e "$base/pwned", 'and no command of them was run');
+
+# a value that could be more than a value has no place in a command line, wherever it came from
+foreach my $model ('x --add-dir /', '--yolo', "a\nb", '', 'x' x 10_000)
+{
+	my $told = encode_json({ run_id => '1', task_id => 1, agent => 'demo', model => $model });
+	is($node->safe_psql('vo', "SELECT record IS NULL, problem FROM vibe._explain_launch(\$r\$$told\$r\$, 'demo')"),
+		't|value of {model} is not acceptable as an argument', 'no command line with the model ' . substr($model, 0, 20) =~ s/\n/\\n/r);
+}
 
 # what cannot run is explained all the same
 $node->safe_psql('vo', "SELECT vibe.pause_campaign($campaign)");

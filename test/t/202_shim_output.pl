@@ -31,8 +31,9 @@ sub log_size
 	like($record->{stdout_tail}, qr/"end"\}\n\z/, '100 MB: tail is the end');
 }
 {
-	my ($record) = run_agent('vibe', [ $sim, 'blob=50', 'line=', 'ok' ]);
-	is($record->{outcome}, 'done', '50 MB without a newline: the next line is read');
+	my ($record, $run) = run_agent('vibe', [ $sim, 'blob=1024', 'line=', 'ok' ]);
+	is($record->{outcome}, 'done', '1 GB without a newline: the next line is read');
+	cmp_ok(log_size($run, 'stdout'), '<=', 4194304, '1 GB without a newline: log is capped');
 	$record = run_agent('vibe', [ $sim, 'blob=50' ]);
 	is($record->{outcome}, 'bad_result', '50 MB without a newline: no result');
 }

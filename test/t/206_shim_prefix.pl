@@ -112,13 +112,25 @@ for my $way (@ways)
 	my $orphan = prefixed($way, runner => { argv => [ $sim, 'setsid_child', 'line=ready', 'hang' ] }, limits => { grace => 60 });
 	start_shim($orphan);
 	wait_until(sub { (slurp("$orphan->{dir}/stdout.0") // '') =~ /ready/ });
-	kill 'STOP', inner_shims();
-	kill 'KILL', $orphan->{pid};
+	kill 'KILL', $orphan->{pid}, inner_shims();
 	wait_shim($orphan);
-	cmp_ok(still_running($orphan), '>', 1, "$name: a stopped inner shim ends nothing");
+	cmp_ok(still_running($orphan), '>', 0, "$name: dead shims end nothing");
 	is(system($shim, 'sweep', $orphan->{dir}), 0, "$name: sweep ends with 0");
 	is(still_running($orphan), 0, "$name: ... and everything behind the prefix");
-	kill 'KILL', inner_shims();
+
+	# a stopped inner shim is continued: by the outer one, or by the kernel when that dies
+	for my $signal ('TERM', 'KILL')
+	{
+		my $stopped = prefixed($way, runner => { argv => [ $sim, 'setsid_child', 'line=ready', 'hang' ] }, limits => { grace => 0.3 });
+		start_shim($stopped);
+		wait_until(sub { (slurp("$stopped->{dir}/stdout.0") // '') =~ /ready/ });
+		kill 'STOP', inner_shims();
+		my $begin = time;
+		kill $signal, $stopped->{pid};
+		wait_shim($stopped);
+		ok(wait_until(sub { !still_running($stopped) && !inner_shims() }, 10), "$name: a stopped inner shim goes on after SIG$signal to the outer one");
+		cmp_ok(time - $begin, '<', 5, "$name: ... at once");
+	}
 }
 
 # prefixes that do not work
@@ -142,6 +154,7 @@ broken('echo', ['/bin/echo'], qr/exit code 0 before|broke the protocol/, 3);
 broken('same user', ['/usr/bin/env'], qr/allow_same_user/, 3, allow_same_user => JSON::PP::false);
 broken('other protocol', [ '/usr/bin/perl', '-e', 'syswrite STDOUT, pack("a N/a*", "H", q({"protocol":2,"uid":1})); sleep 60' ],
 	qr/protocol/, 13);
+broken('no JSON', [ '/usr/bin/perl', '-e', 'syswrite STDOUT, pack("a N/a*", "H", "nonsense"); sleep 60' ], qr/JSON cannot be read/, 13);
 broken('silence', [ '/bin/sleep', '600' ], qr/Invalid|invalid|exit code/i, 3);
 broken('prefix that never says hello', [ '/bin/sh', '-c', 'trap "" TERM; sleep 600; :', '--' ], qr/did not answer within 20 s/, 26);
 

@@ -56,6 +56,16 @@ SKIP:
 	is($record->{outcome}, 'exec_error', 'no room for the input: exec_error');
 	like($record->{error}, qr/input\.json.*File too large/, 'no room for the input: says why');
 }
+# what a runner's limits keep an agent from taking
+{
+	my $hog = 'my $text = "x" x 400_000_000; print length $text';
+	is(run_agent('plain', [ '/usr/bin/perl', '-e', $hog ])->{outcome}, 'done', 'memory without a limit');
+	my $record = run_agent('plain', [ '/usr/bin/perl', '-e', $hog ], limits => { as => 200_000_000 });
+	is($record->{outcome}, 'failed', 'an agent that takes more memory than its runner allows fails');
+	like($record->{stderr_tail}, qr/Out of memory/i, 'as it would anywhere');
+	$record = run_agent('plain', [ '/usr/bin/perl', '-e', '1 while 1' ], limits => { cpu => 1 });
+	is($record->{outcome}, 'killed', 'one that takes more processor time is killed');
+}
 {
 	my $record = run_agent('plain', [ '/bin/sh', '-c', 'head -c 100000 /dev/zero > big' ], limits => { fsize => 4096, nproc => 100 });
 	isnt($record->{outcome}, 'done', "the runner's own limit of file size holds");
