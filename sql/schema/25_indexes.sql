@@ -25,6 +25,8 @@ CREATE INDEX work_ready_idx ON vibe.work (agent_name, priority, campaign_id, sin
 -- Over campaigns that are paused it leaps to the next one here.
 CREATE INDEX campaigns_at_work_idx ON vibe.campaigns (id) WHERE status IN ('active', 'in_revision');
 CREATE INDEX work_back_off_idx ON vibe.work (ready_at) WHERE waiting_for = 'back_off';
+-- Pages of the queue, in the order in which people read it.
+CREATE INDEX work_queue_idx ON vibe.work (priority, since, task_id, branch) WHERE state <> 'held';
 -- The work of a campaign that is being paused or cancelled.
 CREATE INDEX work_held_idx ON vibe.work (campaign_id) WHERE state = 'held';
 
