@@ -85,7 +85,7 @@ uninstall-skills:
 
 .PHONY: all install install-shim install-skills uninstall uninstall-shim uninstall-skills help test test-clients \
 	test-runner pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
-	install-agent-user reference ack checkver freeze dist
+	install-agent-user reference ack checkver freeze sql-only dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program
@@ -153,6 +153,10 @@ checkver: ## control file, changelog, frozen scripts and upgrade steps agree
 
 freeze: ## keep the full script of the version that is released now
 	@scripts/freeze-version
+
+sql-only: ## write the schema as a plain script for databases that load no library, into dist/
+	mkdir -p dist
+	scripts/make-sql-only >dist/$(EXTENSION)-$(EXTVERSION)-sql-only.sql
 
 dist: checkver ## a source archive in dist/
 	@scripts/make-dist $(EXTVERSION)

@@ -65,7 +65,7 @@ BEGIN
           FROM vibe.current_agents a
          WHERE a.name IN (SELECT w.agent_name FROM vibe.work w) AND a.runner NOT IN (SELECT r.name FROM vibe.runners() r)
          GROUP BY a.runner ORDER BY a.runner;
-    IF current_setting('vibe_orchestrator.allow_same_user')::boolean AND EXISTS (SELECT 1 FROM vibe.runners() r WHERE r.prefix IS NULL) THEN
+    IF vibe._setting_text('allow_same_user')::boolean AND EXISTS (SELECT 1 FROM vibe.runners() r WHERE r.prefix IS NULL) THEN
         RETURN NEXT ('same user', 'warn', 'agents without a prefix run as the server''s user and could do all that it can',
             'Give the runners a prefix (sudo -n -u USER --) and set vibe_orchestrator.allow_same_user = off.')::vibe.health_info;
     ELSE
