@@ -84,7 +84,7 @@ uninstall-skills:
 	rm -rf '$(DESTDIR)$(datadir)/vibe_orchestrator'
 
 .PHONY: all install install-shim install-skills uninstall uninstall-shim uninstall-skills help test test-clients \
-	test-runner pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
+	test-runner test-plans pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
 	install-agent-user reference ack checkver freeze sql-only dist
 .DEFAULT_GOAL := all
 
@@ -102,6 +102,9 @@ test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 
 test-clients: ## node-postgres and psycopg as callers, directly and through PgBouncer
 	@scripts/install-deps clients && scripts/scratch-cluster test/clients/run
+
+test-plans: ## what calls cost beside a million rows (PLANS_LARGE=1000, in thousands)
+	@scripts/install-deps test && scripts/scratch-cluster test/plans/run
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap

@@ -45,7 +45,8 @@ COMMENT ON FUNCTION vibe.get_task(bigint) IS 'One task, or no row.';
 -- One query for each index that a page can be a range of. Statistics must not talk the planner out of that range: the
 -- ranges are comparisons of rows, so that the primary key, which leads past all that other campaigns have, is in no
 -- right order; and it may not sort, which would read a whole campaign for a page. Without a project, a status is
--- looked for in each project: there are few, and an index more would be written at every step.
+-- looked for in each project: there are few, and an index more would be written at every step. The lower end of a range
+-- is one column: a scan does not end at a row of two, and would go on through every lower status.
 CREATE FUNCTION vibe._task_page(project_id bigint, campaign_id bigint, status text, max_rows integer, after_id bigint)
     RETURNS bigint[]
     LANGUAGE plpgsql
@@ -53,6 +54,7 @@ CREATE FUNCTION vibe._task_page(project_id bigint, campaign_id bigint, status te
     SET search_path = pg_catalog, pg_temp
     SET enable_sort = off
     SET enable_incremental_sort = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -67,8 +69,8 @@ BEGIN
             ORDER BY t.campaign_id DESC, t.id DESC LIMIT max_rows);
     ELSIF campaign IS NOT NULL THEN
         RETURN ARRAY(SELECT t.id FROM vibe.tasks t
-            WHERE (t.campaign_id, t.status, t.id) < (campaign, wanted, below) AND (t.campaign_id, t.status) >= (campaign, wanted)
-            ORDER BY t.campaign_id DESC, t.status DESC, t.id DESC LIMIT max_rows);
+            WHERE t.campaign_id = campaign AND (t.status, t.id) < (wanted, below) AND t.status >= wanted
+            ORDER BY t.status DESC, t.id DESC LIMIT max_rows);
     ELSIF project IS NOT NULL AND wanted IS NULL THEN
         RETURN ARRAY(SELECT t.id FROM vibe.tasks t
             WHERE (t.project_id, t.id) < (project, below) AND t.project_id >= project
@@ -79,8 +81,8 @@ BEGIN
     RETURN ARRAY(SELECT t.id FROM vibe.projects p
         CROSS JOIN LATERAL (
             SELECT t.id FROM vibe.tasks t
-             WHERE (t.project_id, t.status, t.id) < (p.id, wanted, below) AND (t.project_id, t.status) >= (p.id, wanted)
-             ORDER BY t.project_id DESC, t.status DESC, t.id DESC LIMIT max_rows) t
+             WHERE t.project_id = p.id AND (t.status, t.id) < (wanted, below) AND t.status >= wanted
+             ORDER BY t.status DESC, t.id DESC LIMIT max_rows) t
         WHERE p.id = coalesce(project, p.id)
         ORDER BY t.id DESC LIMIT max_rows);
 END
@@ -143,6 +145,7 @@ CREATE FUNCTION vibe.tasks_with_incomplete_deliverables(campaign_id bigint)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -156,12 +159,14 @@ BEGIN
          CROSS JOIN LATERAL vibe._wanted_deliverables(coalesce(t.deliverables, c.deliverables), t.pipeline_version_id) d
           LEFT JOIN vibe.pipeline_steps s
             ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> '' AND s.deliverable = d.deliverable
-          LEFT JOIN vibe.work w ON w.task_id = t.id AND w.branch = s.branch
+          -- Subqueries with a LIMIT stay index probes, however much work and how many runs others have.
+          LEFT JOIN LATERAL (SELECT w.task_id, w.state, w.waiting_for FROM vibe.work w
+                              WHERE w.task_id = t.id AND w.branch = s.branch LIMIT 1) w ON true
          WHERE t.campaign_id = tasks_with_incomplete_deliverables.campaign_id AND t.status <> 'cancelled'
            AND w.state IS DISTINCT FROM 'held'
-           AND (w.task_id IS NOT NULL OR NOT EXISTS (
-                SELECT 1 FROM vibe.runs r
-                 WHERE r.task_id = t.id AND r.branch = s.branch AND r.outcome = 'done' AND NOT r.superseded))
+           AND (w.task_id IS NOT NULL OR (
+                SELECT r.id FROM vibe.runs r
+                 WHERE r.task_id = t.id AND r.branch = s.branch AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL)
          ORDER BY t.id, d.deliverable, s.branch;
 END
 $$;

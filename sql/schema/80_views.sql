@@ -66,10 +66,15 @@ BEGIN
            count(*) FILTER (WHERE t.status = 'blocked'), coalesce(sum(t.revision_count), 0)
       INTO total, done, cancelled, blocked, revisions
       FROM vibe.tasks t WHERE t.campaign_id = campaign.id;
-    SELECT count(*) FILTER (WHERE w.state = 'held'), count(*) FILTER (WHERE w.state = 'ready'),
-           count(*) FILTER (WHERE w.state = 'waiting')
+    -- By its open tasks, one probe each: work has no index by campaign alone, which every step would write.
+    SELECT coalesce(sum(w.running), 0)::bigint, coalesce(sum(w.ready), 0)::bigint, coalesce(sum(w.waiting), 0)::bigint
       INTO running, ready, waiting
-      FROM vibe.work w WHERE w.campaign_id = campaign.id;
+      FROM vibe.tasks t
+     CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE w.state = 'held') AS running, count(*) FILTER (WHERE w.state = 'ready') AS ready,
+                   count(*) FILTER (WHERE w.state = 'waiting') AS waiting
+              FROM vibe.work w WHERE w.task_id = t.id) w
+     WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL;
     steps_each := (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
           AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
