@@ -510,6 +510,130 @@ END
 $$;
 COMMENT ON FUNCTION vibe.list_activities(bigint, bigint, bigint, text, bigint, integer, bigint) IS 'The feed: what verbs recorded, and beginnings and ends of runs (kind run_started, run_ended), of a project, a campaign, a task, an agent (its runs), or all, in ascending order of id, which never changes. Without after_id: the newest max_rows (1 to 1000); before_id, the first id of a page, gives the page before it. With after_id, the last id that was seen: the next ones. An id is drawn before its commit, so a reader who must miss nothing asks again from a minute back. Raises VB030.';
 
+CREATE OR REPLACE FUNCTION vibe._missing_branches(after bigint, last_id bigint)
+    RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT due.task_id, due.campaign_id, due.branch
+      FROM (SELECT t.id AS task_id, t.campaign_id, s.branch, t.deliverables, s.deliverable
+              FROM vibe.tasks t
+              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> ''
+             WHERE t.ended_at IS NULL AND t.id > after AND t.id <= last_id
+               AND vibe._is_past(t, s.trigger_after_step)
+               AND s.branch <> ALL (t.cancelled_branches)
+               AND (SELECT w.task_id FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch LIMIT 1) IS NULL
+            -- What follows is asked of the few that are left.
+            OFFSET 0) due
+      LEFT JOIN vibe.campaigns c ON c.id = due.campaign_id
+     WHERE vibe._wants(coalesce(due.deliverables, c.deliverables), due.deliverable)
+       AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = due.task_id AND r.branch = due.branch
+               AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL
+     ORDER BY due.task_id, due.branch;
+END;
+COMMENT ON FUNCTION vibe._missing_branches(bigint, bigint) IS 'find_missing_branches() for the open tasks whose ids are above the first and up to the second.';
+
+CREATE OR REPLACE FUNCTION vibe._mend_branches(after bigint, last_id bigint, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    task vibe.tasks;
+    main_line vibe.work;
+    opened bigint;
+    mended bigint := 0;
+BEGIN
+    FOR task IN
+        SELECT t.* FROM vibe.tasks t
+         WHERE t.ended_at IS NULL AND t.id = ANY (ARRAY(
+            (SELECT b.task_id FROM vibe._missing_branches(after, last_id) b LIMIT 1000)
+            UNION ALL
+            (SELECT w.task_id FROM vibe.work w WHERE w.task_id > after AND w.task_id <= last_id
+                AND w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000)))
+         ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        -- A claim takes a row of work without its task: one that is at it is not waited for.
+        SELECT * INTO main_line FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '' FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND AND EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '');
+        opened := vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
+        IF main_line.waiting_for = 'branches' AND NOT vibe._has_open_branches(task.id) THEN
+            PERFORM vibe._move_on(task, main_line.step - 1, NULL, NULL, at);
+        ELSIF opened = 0 THEN
+            CONTINUE;
+        END IF;
+        PERFORM vibe._record('orphan_requeued', format('Branches of task "%s" had no work and were looked after.', left(task.title, 200)),
+            jsonb_build_object('branches_opened', opened), task.project_id, task.campaign_id, task.id);
+        mended := mended + 1;
+    END LOOP;
+    RETURN mended;
+END
+$$;
+COMMENT ON FUNCTION vibe._mend_branches(bigint, bigint, timestamptz) IS 'Opens missing branches of the open tasks with these ids, and main lines that wait for branches which are not there; returns how many tasks were mended.';
+
+CREATE OR REPLACE FUNCTION vibe._orphaned_tasks(after bigint, last_id bigint)
+    RETURNS TABLE (task_id bigint, campaign_id bigint, step integer, status text)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT t.id, t.campaign_id, t.step, t.status
+      FROM vibe.tasks t
+     WHERE t.ended_at IS NULL AND t.id > after AND t.id <= last_id
+       -- A subquery with a LIMIT stays an index probe, also where the statistics know of no open task.
+       AND (SELECT w.task_id FROM vibe.work w WHERE w.task_id = t.id AND w.branch = '' LIMIT 1) IS NULL
+       AND (t.step IS NOT NULL OR NOT vibe._has_open_branches(t.id))
+     ORDER BY t.id;
+END;
+COMMENT ON FUNCTION vibe._orphaned_tasks(bigint, bigint) IS 'find_orphaned_tasks() among the open tasks whose ids are above the first and up to the second.';
+
+CREATE OR REPLACE FUNCTION vibe._free_stale_locks(at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    locked bigint[];
+    stale bigint[];
+BEGIN
+    locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id = ANY (ARRAY(SELECT l.task_id FROM vibe.find_stale_locks() l))
+        ORDER BY t.id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED);
+    stale := ARRAY(SELECT l.run_id FROM vibe.find_stale_locks() l WHERE l.task_id = ANY (locked));
+    PERFORM vibe._free_work(stale, at);
+    PERFORM vibe._close_run(i, 'lost', 'its holder did not renew its lease', at) FROM unnest(stale) i;
+    RETURN cardinality(stale);
+END
+$$;
+COMMENT ON FUNCTION vibe._free_stale_locks(timestamptz) IS 'Ends hand-held runs whose lease was not renewed; their steps are ready again.';
+
+CREATE OR REPLACE FUNCTION vibe._requeue_orphans(after bigint, last_id bigint, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    task vibe.tasks;
+    requeued bigint := 0;
+BEGIN
+    FOR task IN
+        SELECT t.* FROM vibe.tasks t
+         WHERE t.id = ANY (ARRAY(SELECT o.task_id FROM vibe._orphaned_tasks(after, last_id) o LIMIT 1000))
+         ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        -- Looked at again under the lock: a verb may have just given it work, or ended it.
+        CONTINUE WHEN task.ended_at IS NOT NULL OR EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = task.id AND w.branch = '')
+            OR task.step IS NULL AND vibe._has_open_branches(task.id);
+        PERFORM vibe._requeue_branches(task, coalesce(task.step, 2147483647), at);
+        PERFORM vibe._restore_main_line(task, at);
+        PERFORM vibe._record('orphan_requeued', format('Task "%s" had no work and was queued again.', left(task.title, 200)),
+            jsonb_build_object('step', task.step), task.project_id, task.campaign_id, task.id);
+        requeued := requeued + 1;
+    END LOOP;
+    RETURN requeued;
+END
+$$;
+COMMENT ON FUNCTION vibe._requeue_orphans(bigint, bigint, timestamptz) IS 'Gives open tasks with these ids whose main line has no work their step back, 1000 at most.';
+
 CREATE OR REPLACE FUNCTION vibe._next_window(after bigint, OUT last_id bigint, OUT next bigint)
     RETURNS record
     LANGUAGE plpgsql
