@@ -698,3 +698,96 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';
+
+-- What is pruned is not walked through again.
+ALTER TABLE vibe.sweep_state ADD COLUMN runs_looked_up_to bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN vibe.sweep_state.runs_looked_up_to IS 'The last old run that was looked at for pruning; the next sweep goes on behind it. 0: it begins anew.';
+CREATE OR REPLACE FUNCTION vibe._fold_and_prune_runs(older_than interval, most integer DEFAULT 1000)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    cutoff timestamptz := vibe._begin_verb() - older_than;
+    after bigint := (SELECT s.runs_looked_up_to FROM vibe.sweep_state s);
+    part bigint[];
+    more boolean;
+    old bigint[];
+    locked bigint[];
+    pruned bigint;
+BEGIN
+    PERFORM vibe._merge_usage(10000);
+    -- Whatever was claimed later did not end before.
+    SELECT array_agg(f.id ORDER BY f.id) FILTER (WHERE f.claimed_at < cutoff), count(*) = most AND bool_and(f.claimed_at < cutoff)
+      INTO part, more
+      FROM (SELECT r.id, r.claimed_at FROM vibe.runs r WHERE r.id > after ORDER BY r.id LIMIT most) f;
+    old := ARRAY(SELECT r.id FROM unnest(part) p
+                  CROSS JOIN LATERAL (SELECT r.id, r.task_id FROM vibe.runs r WHERE r.id = p AND r.ended_at < cutoff LIMIT 1) r
+                   LEFT JOIN LATERAL (SELECT t.ended_at FROM vibe.tasks t WHERE t.id = r.task_id LIMIT 1) t ON true
+                  WHERE t.ended_at < cutoff OR r.task_id IS NULL);
+    locked := ARRAY(SELECT t.id FROM vibe.tasks t
+                     WHERE t.id = ANY (ARRAY(SELECT DISTINCT r.task_id FROM vibe.runs r WHERE r.id = ANY (old))) AND t.ended_at < cutoff
+                     ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
+    WITH gone AS (
+        DELETE FROM vibe.runs r
+         WHERE r.task_id = ANY (locked) AND r.ended_at < cutoff
+        RETURNING r.task_id, vibe._counted(r.cost_usd, r.reserved_usd, r.outcome, r.started_at) AS counted_usd
+    ), noted AS (
+        UPDATE vibe.tasks t SET folded_usd = t.folded_usd + g.counted_usd
+          FROM (SELECT g.task_id, sum(g.counted_usd) AS counted_usd FROM gone g GROUP BY g.task_id) g
+         WHERE t.id = g.task_id AND g.counted_usd > 0
+    ), gone_chores AS (
+        DELETE FROM vibe.runs r WHERE r.id = ANY (old) AND r.task_id IS NULL RETURNING r.id
+    )
+    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_chores) INTO pruned;
+    after := CASE WHEN more THEN part[cardinality(part)] ELSE 0 END;
+    UPDATE vibe.sweep_state s SET runs_looked_up_to = after WHERE s.runs_looked_up_to <> after;
+    RETURN pruned;
+END
+$$;
+COMMENT ON FUNCTION vibe._fold_and_prune_runs(interval, integer) IS 'Adds entries of ended runs to the totals, looks at the next so many runs that are old, and deletes those of tasks that ended longer ago, with all old runs of these tasks, and those of chores; returns how many were deleted. No sum of usage changes.';
+
+CREATE OR REPLACE FUNCTION vibe._prune_activities(older_than interval, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    pruned bigint;
+BEGIN
+    DELETE FROM vibe.activities a
+     WHERE older_than > interval '0'
+       AND a.id = ANY (ARRAY(
+            SELECT f.id FROM (SELECT o.id, o.at FROM vibe.activities o ORDER BY o.id LIMIT 10000) f
+             WHERE f.at < _prune_activities.at - older_than));
+    GET DIAGNOSTICS pruned = ROW_COUNT;
+    RETURN pruned;
+END
+$$;
+COMMENT ON FUNCTION vibe._prune_activities(interval, timestamptz) IS 'Deletes activities that are older, 10000 at most; zero keeps all.';
+
+CREATE OR REPLACE FUNCTION vibe._prune_runs(older_than interval)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN CASE WHEN older_than > interval '0' THEN vibe._fold_and_prune_runs(older_than, 2000) ELSE 0 END;
+END
+$$;
+COMMENT ON FUNCTION vibe._prune_runs(interval) IS 'Deletes runs that ended longer ago, of some thousand tasks that did too, and keeps their sums; zero keeps all.';
+
+CREATE OR REPLACE FUNCTION vibe._health_retention(at timestamptz)
+    RETURNS SETOF vibe.health_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT 'retention', CASE WHEN count(*) > 0 THEN 'warn' ELSE 'ok' END,
+           coalesce('kept for too long: ' || string_agg(format('%s of %s', k.what, k.oldest::date), ', '), 'nothing is kept for too long'),
+           CASE WHEN count(*) > 0 THEN 'SELECT * FROM vibe.sweep(); deletes some thousands of each at a time; again until the counts are 0.' END
+      FROM vibe._oldest_kept(at) k
+     WHERE k.kept_for > interval '0' AND k.oldest < at - k.kept_for * 1.1 - interval '1 day';
+END;
+COMMENT ON FUNCTION vibe._health_retention(timestamptz) IS 'Whether something is left that is older than its retention by far.';
