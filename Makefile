@@ -84,8 +84,8 @@ uninstall-skills:
 	rm -rf '$(DESTDIR)$(datadir)/vibe_orchestrator'
 
 .PHONY: all install install-shim install-skills uninstall uninstall-shim uninstall-skills help test test-clients \
-	test-runner pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
-	install-agent-user reference ack checkver freeze dist
+	test-runner test-plans pgtap fuzz chaos lint format format-check bench bench-quick demo demo-shell setup-server \
+	install-agent-user reference ack checkver freeze sql-only dist
 .DEFAULT_GOAL := all
 
 all: ## build the library, the SQL script and the supervisor program
@@ -102,6 +102,9 @@ test: ## every test in a throw-away cluster (SUITES="regress pgtap" picks)
 
 test-clients: ## node-postgres and psycopg as callers, directly and through PgBouncer
 	@scripts/install-deps clients && scripts/scratch-cluster test/clients/run
+
+test-plans: ## what calls cost beside a million rows (PLANS_LARGE=1000, in thousands)
+	@scripts/install-deps test && scripts/scratch-cluster test/plans/run
 
 pgtap: ## only the pgTAP tests (PGTAP_TESTS="test/pgtap/x/y.sql" picks)
 	@test/run pgtap
@@ -153,6 +156,10 @@ checkver: ## control file, changelog, frozen scripts and upgrade steps agree
 
 freeze: ## keep the full script of the version that is released now
 	@scripts/freeze-version
+
+sql-only: ## write the schema as a plain script for databases that load no library, into dist/
+	mkdir -p dist
+	scripts/make-sql-only >dist/$(EXTENSION)-$(EXTVERSION)-sql-only.sql
 
 dist: checkver ## a source archive in dist/
 	@scripts/make-dist $(EXTVERSION)

@@ -6,6 +6,7 @@ CREATE TABLE vibe.sweep_state (
     swept_at timestamptz,
     dispatcher_gone_since timestamptz,
     looked_up_to bigint NOT NULL DEFAULT 0,
+    runs_looked_up_to bigint NOT NULL DEFAULT 0,
     CONSTRAINT one_row CHECK (singleton)
 );
 COMMENT ON TABLE vibe.sweep_state IS 'What one sweep leaves for the next; its row lock keeps two sweeps apart.';
@@ -13,6 +14,7 @@ COMMENT ON COLUMN vibe.sweep_state.singleton IS 'Always true.';
 COMMENT ON COLUMN vibe.sweep_state.swept_at IS 'When the last sweep ran.';
 COMMENT ON COLUMN vibe.sweep_state.dispatcher_gone_since IS 'When a sweep first found no dispatcher; NULL while there is one.';
 COMMENT ON COLUMN vibe.sweep_state.looked_up_to IS 'The last open task that was looked at for lost work; the next sweep goes on behind it. 0: it begins anew.';
+COMMENT ON COLUMN vibe.sweep_state.runs_looked_up_to IS 'The last old run that was looked at for pruning; the next sweep goes on behind it. 0: it begins anew.';
 INSERT INTO vibe.sweep_state DEFAULT VALUES;
 
 -- Not user data: what one server went through says nothing about another.

@@ -76,12 +76,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe._invalid_argument(text, text, text) IS 'Raises VB030 for an argument, with its value in DETAIL and the rule in HINT.';
 
+-- The only door to our settings.
+CREATE FUNCTION vibe._setting_text(name text)
+    RETURNS text
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT current_setting('vibe_orchestrator.' || name);
+END;
+COMMENT ON FUNCTION vibe._setting_text(text) IS 'A setting of ours.';
+
 CREATE FUNCTION vibe._setting(name text)
     RETURNS interval
     LANGUAGE sql
     STABLE
 BEGIN ATOMIC
-    SELECT current_setting('vibe_orchestrator.' || name)::interval;
+    SELECT vibe._setting_text(name)::interval;
 END;
 COMMENT ON FUNCTION vibe._setting(text) IS 'A setting of ours that is a duration.';
 

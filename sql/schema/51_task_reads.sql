@@ -145,6 +145,7 @@ CREATE FUNCTION vibe.tasks_with_incomplete_deliverables(campaign_id bigint)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -158,12 +159,14 @@ BEGIN
          CROSS JOIN LATERAL vibe._wanted_deliverables(coalesce(t.deliverables, c.deliverables), t.pipeline_version_id) d
           LEFT JOIN vibe.pipeline_steps s
             ON s.pipeline_version_id = t.pipeline_version_id AND s.branch <> '' AND s.deliverable = d.deliverable
-          LEFT JOIN vibe.work w ON w.task_id = t.id AND w.branch = s.branch
+          -- Subqueries with a LIMIT stay index probes, however much work and how many runs others have.
+          LEFT JOIN LATERAL (SELECT w.task_id, w.state, w.waiting_for FROM vibe.work w
+                              WHERE w.task_id = t.id AND w.branch = s.branch LIMIT 1) w ON true
          WHERE t.campaign_id = tasks_with_incomplete_deliverables.campaign_id AND t.status <> 'cancelled'
            AND w.state IS DISTINCT FROM 'held'
-           AND (w.task_id IS NOT NULL OR NOT EXISTS (
-                SELECT 1 FROM vibe.runs r
-                 WHERE r.task_id = t.id AND r.branch = s.branch AND r.outcome = 'done' AND NOT r.superseded))
+           AND (w.task_id IS NOT NULL OR (
+                SELECT r.id FROM vibe.runs r
+                 WHERE r.task_id = t.id AND r.branch = s.branch AND r.outcome = 'done' AND NOT r.superseded LIMIT 1) IS NULL)
          ORDER BY t.id, d.deliverable, s.branch;
 END
 $$;

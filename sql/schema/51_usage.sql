@@ -168,8 +168,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._day(timestamptz) IS 'The day that a run claimed at this time counts in: UTC, whatever the session''s time zone.';
 
--- Tables written: runs, tasks, usage_entries, usage_totals. Locks, in order: the tasks, ids ascending (those that
--- are busy are left for the next time). Runs of open tasks stay: later steps read their results.
+-- Tables written: runs, tasks, usage_entries, usage_totals, sweep_state. Locks, in order: the tasks, ids ascending (those
+-- that are busy are left for the next time). Runs of open tasks stay: later steps read their results.
+--
+-- Old runs stand at the lower end of the key. Each time goes on where the last one ended, so that neither those that
+-- stay, nor what is left of those that went, is walked through again and again. All old runs of a task go with the first
+-- one that is met: its row is written once.
 CREATE FUNCTION vibe._fold_and_prune_runs(older_than interval, most integer DEFAULT 1000)
     RETURNS bigint
     LANGUAGE plpgsql
@@ -177,27 +181,41 @@ CREATE FUNCTION vibe._fold_and_prune_runs(older_than interval, most integer DEFA
 AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := vibe._begin_verb();
+    cutoff timestamptz := vibe._begin_verb() - older_than;
+    after bigint := (SELECT s.runs_looked_up_to FROM vibe.sweep_state s);
+    part bigint[];
+    more boolean;
     old bigint[];
     locked bigint[];
     pruned bigint;
 BEGIN
     PERFORM vibe._merge_usage(10000);
-    old := ARRAY(SELECT r.id FROM vibe.runs r LEFT JOIN vibe.tasks t ON t.id = r.task_id
-                  WHERE r.ended_at < at - older_than AND (t.ended_at < at - older_than OR r.task_id IS NULL) ORDER BY r.id LIMIT most);
+    -- Whatever was claimed later did not end before.
+    SELECT array_agg(f.id ORDER BY f.id) FILTER (WHERE f.claimed_at < cutoff), count(*) = most AND bool_and(f.claimed_at < cutoff)
+      INTO part, more
+      FROM (SELECT r.id, r.claimed_at FROM vibe.runs r WHERE r.id > after ORDER BY r.id LIMIT most) f;
+    old := ARRAY(SELECT r.id FROM unnest(part) p
+                  CROSS JOIN LATERAL (SELECT r.id, r.task_id FROM vibe.runs r WHERE r.id = p AND r.ended_at < cutoff LIMIT 1) r
+                   LEFT JOIN LATERAL (SELECT t.ended_at FROM vibe.tasks t WHERE t.id = r.task_id LIMIT 1) t ON true
+                  WHERE t.ended_at < cutoff OR r.task_id IS NULL);
     locked := ARRAY(SELECT t.id FROM vibe.tasks t
-                     WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (old)) AND t.ended_at < at - older_than
+                     WHERE t.id = ANY (ARRAY(SELECT DISTINCT r.task_id FROM vibe.runs r WHERE r.id = ANY (old))) AND t.ended_at < cutoff
                      ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED);
     WITH gone AS (
-        DELETE FROM vibe.runs r WHERE r.id = ANY (old) AND (r.task_id = ANY (locked) OR r.task_id IS NULL)
+        DELETE FROM vibe.runs r
+         WHERE r.task_id = ANY (locked) AND r.ended_at < cutoff
         RETURNING r.task_id, vibe._counted(r.cost_usd, r.reserved_usd, r.outcome, r.started_at) AS counted_usd
     ), noted AS (
         UPDATE vibe.tasks t SET folded_usd = t.folded_usd + g.counted_usd
           FROM (SELECT g.task_id, sum(g.counted_usd) AS counted_usd FROM gone g GROUP BY g.task_id) g
          WHERE t.id = g.task_id AND g.counted_usd > 0
+    ), gone_chores AS (
+        DELETE FROM vibe.runs r WHERE r.id = ANY (old) AND r.task_id IS NULL RETURNING r.id
     )
-    SELECT count(*) INTO pruned FROM gone;
+    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM gone_chores) INTO pruned;
+    after := CASE WHEN more THEN part[cardinality(part)] ELSE 0 END;
+    UPDATE vibe.sweep_state s SET runs_looked_up_to = after WHERE s.runs_looked_up_to <> after;
     RETURN pruned;
 END
 $$;
-COMMENT ON FUNCTION vibe._fold_and_prune_runs(interval, integer) IS 'Adds entries of ended runs to the totals, and deletes up to so many runs that ended longer ago, of tasks that did too or of chores; returns how many were deleted. No sum of usage changes.';
+COMMENT ON FUNCTION vibe._fold_and_prune_runs(interval, integer) IS 'Adds entries of ended runs to the totals, looks at the next so many runs that are old, and deletes those of tasks that ended longer ago, with all old runs of these tasks, and those of chores; returns how many were deleted. No sum of usage changes.';

@@ -1,6 +1,7 @@
 -- What the sweep does for one task: branches that are due but have no work, and a main line that lost its own.
 
--- The probe of vibe.runs is a subquery with a LIMIT on purpose: it stays an index probe, however many runs there are.
+-- The probes of vibe.work and vibe.runs are subqueries with a LIMIT on purpose: they stay index probes, however many rows
+-- there are, and even where the statistics know of none, as after a big activation.
 CREATE FUNCTION vibe._missing_branches(after bigint, last_id bigint)
     RETURNS TABLE (task_id bigint, campaign_id bigint, branch text)
     LANGUAGE sql
@@ -13,7 +14,7 @@ BEGIN ATOMIC
              WHERE t.ended_at IS NULL AND t.id > after AND t.id <= last_id
                AND vibe._is_past(t, s.trigger_after_step)
                AND s.branch <> ALL (t.cancelled_branches)
-               AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch)
+               AND (SELECT w.task_id FROM vibe.work w WHERE w.task_id = t.id AND w.branch = s.branch LIMIT 1) IS NULL
             -- What follows is asked of the few that are left.
             OFFSET 0) due
       LEFT JOIN vibe.campaigns c ON c.id = due.campaign_id
@@ -69,11 +70,11 @@ DECLARE
 BEGIN
     FOR task IN
         SELECT t.* FROM vibe.tasks t
-         WHERE t.ended_at IS NULL AND t.id IN (
+         WHERE t.ended_at IS NULL AND t.id = ANY (ARRAY(
             (SELECT b.task_id FROM vibe._missing_branches(after, last_id) b LIMIT 1000)
             UNION ALL
             (SELECT w.task_id FROM vibe.work w WHERE w.task_id > after AND w.task_id <= last_id
-                AND w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000))
+                AND w.waiting_for = 'branches' AND NOT vibe._has_open_branches(w.task_id) LIMIT 1000)))
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         -- A claim takes a row of work without its task: one that is at it is not waited for.

@@ -22,7 +22,8 @@ BEGIN ATOMIC
     SELECT t.id, t.campaign_id, t.step, t.status
       FROM vibe.tasks t
      WHERE t.ended_at IS NULL AND t.id > after AND t.id <= last_id
-       AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = t.id AND w.branch = '')
+       -- A subquery with a LIMIT stays an index probe, also where the statistics know of no open task.
+       AND (SELECT w.task_id FROM vibe.work w WHERE w.task_id = t.id AND w.branch = '' LIMIT 1) IS NULL
        AND (t.step IS NOT NULL OR NOT vibe._has_open_branches(t.id))
      ORDER BY t.id;
 END;
@@ -48,7 +49,7 @@ DECLARE
     locked bigint[];
     stale bigint[];
 BEGIN
-    locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id IN (SELECT l.task_id FROM vibe.find_stale_locks() l)
+    locked := ARRAY(SELECT t.id FROM vibe.tasks t WHERE t.id = ANY (ARRAY(SELECT l.task_id FROM vibe.find_stale_locks() l))
         ORDER BY t.id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED);
     stale := ARRAY(SELECT l.run_id FROM vibe.find_stale_locks() l WHERE l.task_id = ANY (locked));
     PERFORM vibe._free_work(stale, at);
@@ -88,7 +89,7 @@ DECLARE
 BEGIN
     FOR task IN
         SELECT t.* FROM vibe.tasks t
-         WHERE t.id IN (SELECT o.task_id FROM vibe._orphaned_tasks(after, last_id) o LIMIT 1000)
+         WHERE t.id = ANY (ARRAY(SELECT o.task_id FROM vibe._orphaned_tasks(after, last_id) o LIMIT 1000))
          ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         -- Looked at again under the lock: a verb may have just given it work, or ended it.

@@ -84,13 +84,15 @@ DECLARE
     pruned bigint;
 BEGIN
     DELETE FROM vibe.activities a
-     WHERE older_than > interval '0' AND a.at < _prune_activities.at - older_than
-       AND a.id IN (SELECT o.id FROM vibe.activities o ORDER BY o.id LIMIT 1000);
+     WHERE older_than > interval '0'
+       AND a.id = ANY (ARRAY(
+            SELECT f.id FROM (SELECT o.id, o.at FROM vibe.activities o ORDER BY o.id LIMIT 10000) f
+             WHERE f.at < _prune_activities.at - older_than));
     GET DIAGNOSTICS pruned = ROW_COUNT;
     RETURN pruned;
 END
 $$;
-COMMENT ON FUNCTION vibe._prune_activities(interval, timestamptz) IS 'Deletes activities that are older, 1000 at most; zero keeps all.';
+COMMENT ON FUNCTION vibe._prune_activities(interval, timestamptz) IS 'Deletes activities that are older, 10000 at most; zero keeps all.';
 
 CREATE FUNCTION vibe._prune_runs(older_than interval)
     RETURNS bigint
@@ -98,10 +100,10 @@ CREATE FUNCTION vibe._prune_runs(older_than interval)
     SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN CASE WHEN older_than > interval '0' THEN vibe._fold_and_prune_runs(older_than, 1000) ELSE 0 END;
+    RETURN CASE WHEN older_than > interval '0' THEN vibe._fold_and_prune_runs(older_than, 2000) ELSE 0 END;
 END
 $$;
-COMMENT ON FUNCTION vibe._prune_runs(interval) IS 'Deletes runs that ended longer ago, of tasks that did too, 1000 at most, and keeps their sums; zero keeps all.';
+COMMENT ON FUNCTION vibe._prune_runs(interval) IS 'Deletes runs that ended longer ago, of some thousand tasks that did too, and keeps their sums; zero keeps all.';
 
 -- Tables written: health_history. Whatever is wrong with a check is no reason to leave the sweep undone.
 CREATE FUNCTION vibe._note_health(at timestamptz)

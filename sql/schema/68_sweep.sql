@@ -1,7 +1,7 @@
 -- The safety net. sweep() is idempotent, and safe at any time from anywhere: the row lock of vibe.sweep_state keeps
 -- a second one out, whoever calls it (the dispatcher's timer, pg_cron, a person).
 
--- The next open tasks to be looked at for lost work: a quarter of them, 2500 at least and 50000 at most. How many
+-- The next open tasks to be looked at for lost work: a quarter of them, 2500 at least and 5000 at most. How many
 -- there are is what the last vacuum has counted; it decides how soon all have had their turn, and nothing else.
 CREATE FUNCTION vibe._next_window(after bigint, OUT last_id bigint, OUT next bigint)
     RETURNS record
@@ -11,7 +11,7 @@ CREATE FUNCTION vibe._next_window(after bigint, OUT last_id bigint, OUT next big
 AS $$
 #variable_conflict use_column
 DECLARE
-    size integer := (SELECT least(greatest(c.reltuples / 4, 2500), 50000) FROM pg_class c WHERE c.oid = 'vibe.tasks_open_by_id_idx'::regclass);
+    size integer := (SELECT least(greatest(c.reltuples / 4, 2500), 5000) FROM pg_class c WHERE c.oid = 'vibe.tasks_open_by_id_idx'::regclass);
 BEGIN
     SELECT t.id INTO last_id FROM vibe.tasks t WHERE t.ended_at IS NULL AND t.id > after ORDER BY t.id OFFSET size - 1 LIMIT 1;
     next := coalesce(last_id, 0);
@@ -37,6 +37,7 @@ CREATE FUNCTION vibe.sweep()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -74,4 +75,4 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work. swept is false if another sweep was at it. Raises VB022.';
+COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';

@@ -150,21 +150,41 @@ CREATE TYPE vibe.service_call_info AS (
     campaign_id bigint, task_id bigint, run_id bigint, agent_name text);
 COMMENT ON TYPE vibe.service_call_info IS 'A call of a service, as functions return it.';
 
+-- One query for each index that a page can be a range of, as in _task_page().
 CREATE FUNCTION vibe.list_service_calls(
     service text DEFAULT NULL, campaign_id bigint DEFAULT NULL, max_rows integer DEFAULT 100, after_id bigint DEFAULT NULL
 )
     RETURNS SETOF vibe.service_call_info
-    LANGUAGE sql
+    LANGUAGE plpgsql
     STABLE
-BEGIN ATOMIC
-    SELECT c.id, c.at, c.service_name, c.status, c.duration_ms, c.cost_usd, c.error, c.retry_at, c.campaign_id, c.task_id, c.run_id, c.agent_name
-      FROM vibe.service_calls c
-     WHERE (list_service_calls.service IS NULL OR c.service_name = list_service_calls.service)
-       AND (list_service_calls.campaign_id IS NULL OR c.campaign_id = list_service_calls.campaign_id)
-       AND (list_service_calls.after_id IS NULL OR c.id < list_service_calls.after_id)
-     ORDER BY c.id DESC
-     LIMIT greatest(coalesce(list_service_calls.max_rows, 100), 0);
-END;
+    SET search_path = pg_catalog, pg_temp
+    SET enable_sort = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    wanted text := list_service_calls.service;
+    campaign bigint := list_service_calls.campaign_id;
+    below bigint := coalesce(after_id, 9223372036854775807);
+    ids bigint[];
+BEGIN
+    max_rows := greatest(coalesce(max_rows, 100), 0);
+    IF campaign IS NOT NULL THEN
+        ids := ARRAY(SELECT c.id FROM vibe.service_calls c
+            WHERE (c.campaign_id, c.id) < (campaign, below) AND c.campaign_id >= campaign AND (wanted IS NULL OR c.service_name = wanted)
+            ORDER BY c.campaign_id DESC, c.id DESC LIMIT max_rows);
+    ELSIF wanted IS NOT NULL THEN
+        ids := ARRAY(SELECT c.id FROM vibe.service_calls c
+            WHERE (c.service_name, c.id) < (wanted, below) AND c.service_name >= wanted
+            ORDER BY c.service_name DESC, c.id DESC LIMIT max_rows);
+    ELSE
+        ids := ARRAY(SELECT c.id FROM vibe.service_calls c WHERE c.id < below ORDER BY c.id DESC LIMIT max_rows);
+    END IF;
+    RETURN QUERY
+        SELECT c.id, c.at, c.service_name, c.status, c.duration_ms, c.cost_usd, c.error, c.retry_at, c.campaign_id, c.task_id, c.run_id, c.agent_name
+          FROM vibe.service_calls c WHERE c.id = ANY (ids) ORDER BY c.id DESC;
+END
+$$;
 COMMENT ON FUNCTION vibe.list_service_calls(text, bigint, integer, bigint) IS 'Calls of services, newest first, of one service or campaign or of all; the next page is after the last id of this one.';
 
 -- Tables written: service_calls.

@@ -11,26 +11,35 @@ CREATE VIEW vibe.now AS
      ORDER BY r.claimed_at, r.id;
 COMMENT ON VIEW vibe.now IS 'Who is doing what at this moment: launching, running, or stopping. A heartbeat or a notifier has no task; its kind stands for the step.';
 
+-- A page costs what its rows cost, however many are open: both members of the union are a single table without a
+-- condition of its own, so that the planner merges them in the order of work_queue_idx, and what is told of a row is
+-- looked up in subqueries with a LIMIT, which stay index probes.
 CREATE VIEW vibe.queue AS
-    SELECT q.task_id, q.task, q.branch, q.step, q.agent, q.priority, q.waits_for, q.since, q.until
-      FROM (SELECT w.task_id, t.title AS task, w.branch, s.label AS step, w.agent_name AS agent, t.priority,
-                   CASE WHEN w.state = 'waiting' THEN w.waiting_for
-                        WHEN c.status NOT IN ('active', 'in_revision') THEN 'campaign ' || c.status
-                        ELSE w.state END AS waits_for,
-                   w.since, w.ready_at AS until, w.priority AS rank
+    SELECT q.task_id, t.title AS task, q.branch, coalesce(t.label, q.kind) AS step, q.agent_name AS agent, t.priority,
+           CASE WHEN q.task_id IS NULL THEN CASE WHEN a.paused_at IS NOT NULL THEN 'agent paused' ELSE 'ready' END
+                WHEN q.state = 'waiting' THEN q.waiting_for
+                WHEN c.status NOT IN ('active', 'in_revision') THEN 'campaign ' || c.status
+                ELSE q.state END AS waits_for,
+           q.since, q.ready_at AS until, q.rank
+      FROM (SELECT w.state <> 'held' AS is_listed, w.priority AS rank, w.since, w.task_id, w.branch, w.campaign_id, w.step,
+                   w.agent_name, w.state, w.waiting_for, w.ready_at, NULL::text AS kind
               FROM vibe.work w
-              JOIN vibe.tasks t ON t.id = w.task_id
-              JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = w.branch AND s.step = w.step
-              LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
-             WHERE w.state <> 'held'
             UNION ALL
-            SELECT NULL, NULL, '', c.kind, c.agent_name, NULL,
-                   CASE WHEN a.paused_at IS NOT NULL THEN 'agent paused' ELSE 'ready' END, c.ready_at, NULL, -1
-              FROM vibe.chores c
-              JOIN vibe.current_agents a ON a.name = c.agent_name
-             WHERE c.run_id IS NULL) q
-     ORDER BY q.rank, q.since, q.task_id;
-COMMENT ON VIEW vibe.queue IS 'What is ready or waiting, and for what; heartbeats, which have no task, go first.';
+            SELECT h.run_id IS NULL AND h.agent_name IS NOT NULL, -2::smallint, h.ready_at, NULL::bigint, ''::text, NULL::bigint, NULL::integer,
+                   h.agent_name, NULL::text, NULL::text, NULL::timestamptz, h.kind
+              FROM vibe.chores h) q
+      LEFT JOIN LATERAL (
+            SELECT t.title, t.priority, s.label
+              FROM vibe.tasks t
+              LEFT JOIN vibe.pipeline_steps s
+                ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = q.branch AND s.step = q.step
+             WHERE t.id = q.task_id LIMIT 1) t ON true
+      LEFT JOIN LATERAL (SELECT c.status FROM vibe.campaigns c WHERE c.id = q.campaign_id LIMIT 1) c ON true
+      LEFT JOIN LATERAL (
+            SELECT a.paused_at FROM vibe.current_agents a WHERE a.name = q.agent_name AND q.task_id IS NULL LIMIT 1) a ON true
+     WHERE q.is_listed
+     ORDER BY q.rank, q.since, q.task_id, q.branch;
+COMMENT ON VIEW vibe.queue IS 'What is ready or waiting, and for what: heartbeats, which have no task, go first, then by rank (-1 put first by dispatch_agent(), 0 urgent to 3 low) and since. The page after a row is WHERE (rank, since, task_id, branch) > (those of that row) LIMIT n.';
 
 -- STABLE although the clock goes on: so every count is of one snapshot.
 CREATE FUNCTION vibe.campaign_progress(id bigint)
@@ -57,10 +66,15 @@ BEGIN
            count(*) FILTER (WHERE t.status = 'blocked'), coalesce(sum(t.revision_count), 0)
       INTO total, done, cancelled, blocked, revisions
       FROM vibe.tasks t WHERE t.campaign_id = campaign.id;
-    SELECT count(*) FILTER (WHERE w.state = 'held'), count(*) FILTER (WHERE w.state = 'ready'),
-           count(*) FILTER (WHERE w.state = 'waiting')
+    -- By its open tasks, one probe each: work has no index by campaign alone, which every step would write.
+    SELECT coalesce(sum(w.running), 0)::bigint, coalesce(sum(w.ready), 0)::bigint, coalesce(sum(w.waiting), 0)::bigint
       INTO running, ready, waiting
-      FROM vibe.work w WHERE w.campaign_id = campaign.id;
+      FROM vibe.tasks t
+     CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE w.state = 'held') AS running, count(*) FILTER (WHERE w.state = 'ready') AS ready,
+                   count(*) FILTER (WHERE w.state = 'waiting') AS waiting
+              FROM vibe.work w WHERE w.task_id = t.id) w
+     WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL;
     steps_each := (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
           AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));

@@ -127,7 +127,7 @@ AS $$
 DECLARE
     why vibe.reason_info;
     live bigint := (SELECT count(*) FROM vibe.runs r WHERE r.ended_at IS NULL AND r.started_by = 'dispatcher');
-    most integer := current_setting('vibe_orchestrator.max_runs')::integer;
+    most integer := vibe._setting_text('max_runs')::integer;
     limits text[] := vibe._limits_of(ARRAY[(item.task_id, item.branch, item.campaign_id, item.agent_name, NULL, provider.name, NULL)::vibe._candidate]);
     full_one text := (SELECT r.name FROM vibe._room(ARRAY(SELECT l FROM unnest(limits) l WHERE l NOT LIKE E'%\\_budget %'), at) r
                        WHERE r.free <= 0 ORDER BY r.name LIMIT 1);

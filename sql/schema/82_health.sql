@@ -63,9 +63,9 @@ BEGIN
         SELECT 'runner ' || a.runner, 'fail', format('agents that work has been given to name it (%s), but it is not in the runner file', string_agg(DISTINCT a.name, ', ')),
                'Add a block of that name to the runner file, or vibe.register_agent(name => …, runner => …).'
           FROM vibe.current_agents a
-         WHERE a.name IN (SELECT w.agent_name FROM vibe.work w) AND a.runner NOT IN (SELECT r.name FROM vibe.runners() r)
+         WHERE vibe._has_ready_work(a.name) AND a.runner NOT IN (SELECT r.name FROM vibe.runners() r)
          GROUP BY a.runner ORDER BY a.runner;
-    IF current_setting('vibe_orchestrator.allow_same_user')::boolean AND EXISTS (SELECT 1 FROM vibe.runners() r WHERE r.prefix IS NULL) THEN
+    IF vibe._setting_text('allow_same_user')::boolean AND EXISTS (SELECT 1 FROM vibe.runners() r WHERE r.prefix IS NULL) THEN
         RETURN NEXT ('same user', 'warn', 'agents without a prefix run as the server''s user and could do all that it can',
             'Give the runners a prefix (sudo -n -u USER --) and set vibe_orchestrator.allow_same_user = off.')::vibe.health_info;
     ELSE
@@ -90,7 +90,8 @@ AS $$
 DECLARE
     stalled record;
     stale bigint := (SELECT count(*) FROM vibe.find_stale_locks());
-    blocked bigint := (SELECT count(*) FROM vibe.work w WHERE w.waiting_for IN ('person', 'approval') AND w.waiting_for = 'person');
+    blocked bigint := (SELECT count(*) FROM (
+        SELECT 1 FROM vibe.work w WHERE w.waiting_for IN ('person', 'approval') AND w.waiting_for = 'person' LIMIT 1001) w);
     stray bigint := (SELECT count(*) FROM vibe._live_shims() s
                       WHERE NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.id = s.run_id AND r.ended_at IS NULL));
 BEGIN
@@ -101,7 +102,8 @@ BEGIN
         CASE WHEN stalled.n > 0 THEN 'SELECT * FROM vibe.stuck;' END)::vibe.health_info;
     RETURN NEXT ('stale locks', CASE WHEN stale > 0 THEN 'warn' ELSE 'ok' END, stale::text,
         CASE WHEN stale > 0 THEN 'SELECT * FROM vibe.sweep();' END)::vibe.health_info;
-    RETURN NEXT ('blocked work', CASE WHEN blocked > 0 THEN 'warn' ELSE 'ok' END, blocked::text,
+    RETURN NEXT ('blocked work', CASE WHEN blocked > 0 THEN 'warn' ELSE 'ok' END,
+        CASE WHEN blocked > 1000 THEN 'more than 1000' ELSE blocked::text END,
         CASE WHEN blocked > 0 THEN 'SELECT * FROM vibe.stuck; names the call that tries each again.' END)::vibe.health_info;
     RETURN NEXT ('stray supervisors', CASE WHEN stray > 0 THEN 'warn' ELSE 'ok' END, stray::text,
         CASE WHEN stray > 0 THEN 'A running dispatcher ends them; without one they end after vibe_orchestrator.orphan_grace.' END)::vibe.health_info;

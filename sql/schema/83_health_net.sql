@@ -92,7 +92,7 @@ CREATE FUNCTION vibe._health_retention(at timestamptz)
 BEGIN ATOMIC
     SELECT 'retention', CASE WHEN count(*) > 0 THEN 'warn' ELSE 'ok' END,
            coalesce('kept for too long: ' || string_agg(format('%s of %s', k.what, k.oldest::date), ', '), 'nothing is kept for too long'),
-           CASE WHEN count(*) > 0 THEN 'SELECT * FROM vibe.sweep(); deletes a thousand of each at a time; again until the counts are 0.' END
+           CASE WHEN count(*) > 0 THEN 'SELECT * FROM vibe.sweep(); deletes some thousands of each at a time; again until the counts are 0.' END
       FROM vibe._oldest_kept(at) k
      WHERE k.kept_for > interval '0' AND k.oldest < at - k.kept_for * 1.1 - interval '1 day';
 END;

@@ -261,6 +261,7 @@ CREATE FUNCTION vibe.list_activities(
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -5,6 +5,7 @@ CREATE FUNCTION vibe.health()
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
 AS $$
 DECLARE
     at timestamptz;

@@ -1,5 +1,5 @@
 BEGIN;
-SELECT plan(10);
+SELECT plan(14);
 
 SELECT t.now('2030-01-01 12:00Z') \g /dev/null
 SELECT t.campaign(t.pipeline(2), 3) AS c \gset
@@ -15,8 +15,12 @@ SELECT is(pg_temp.sums(), '5 2 30 15 0.75 2.75 0.75', 'no sum changes');
 SELECT is(vibe._fold_and_prune_runs('1 h'), 0::bigint, 'nothing is old enough');
 SELECT is((SELECT count(*)::int FROM vibe.usage_entries), 0, 'but all is merged');
 SELECT t.now('2030-01-01 14:00Z') \g /dev/null
-SELECT is(vibe._fold_and_prune_runs('1 h', 3), 3::bigint, 'not more than asked for');
-SELECT is(vibe._fold_and_prune_runs('1 h', 3), 1::bigint, 'and nothing of an open task');
+SELECT is(vibe._fold_and_prune_runs('1 h', 1), 2::bigint, 'one run is looked at, all of its task go');
+SELECT is(vibe._fold_and_prune_runs('1 h', 1), 2::bigint, 'then those of the next task');
+SELECT is(vibe._fold_and_prune_runs('1 h', 1), 0::bigint, 'and nothing of an open task');
+SELECT is((SELECT runs_looked_up_to FROM vibe.sweep_state), (SELECT min(id) FROM vibe.runs), 'which is passed by');
+SELECT is(vibe._fold_and_prune_runs('1 h', 1), 0::bigint, 'until there is no other');
+SELECT is((SELECT runs_looked_up_to FROM vibe.sweep_state), 0::bigint, 'and it begins anew');
 SELECT is(pg_temp.sums(), '5 2 30 15 0.75 2.75 0.75', 'no sum changes');
 SELECT is((SELECT string_agg(c.spent_usd::float8::text, ' ' ORDER BY t.number) FROM vibe.tasks t, vibe._task_ceilings(ARRAY[t.id]) c), '1.25 1.25 0.25', 'not of a task either');
 DELETE FROM vibe.tasks WHERE campaign_id = :c;
