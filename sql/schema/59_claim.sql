@@ -57,25 +57,22 @@ END;
 COMMENT ON FUNCTION vibe._provider_opens_at(vibe.providers, timestamptz) IS 'When a provider that takes no runs now takes some again by itself; NULL if it does now, or waits for a person.';
 
 -- Most databases have no limits and most claims no chore: one look at what there is spares the others theirs.
-CREATE FUNCTION vibe._claim_outlook(at timestamptz, OUT is_draining boolean, OUT has_chores boolean, OUT has_limits boolean)
-    RETURNS record
-    LANGUAGE plpgsql
+CREATE FUNCTION vibe._claim_outlook(at timestamptz)
+    RETURNS TABLE (is_home boolean, is_draining boolean, has_chores boolean, has_limits boolean)
+    LANGUAGE sql
     STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.identity = vibe._home_identity()),
+           EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
            EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at <= at)
                OR EXISTS (SELECT 1 FROM vibe.deliveries d WHERE d.state = 'pending' AND d.next_attempt_at <= at),
            EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.ended_at IS NULL AND num_nonnulls(c.max_parallel, c.budget_usd, c.task_budget_usd) > 0)
                OR EXISTS (SELECT 1 FROM vibe.agents a WHERE a.max_parallel IS NOT NULL)
                OR EXISTS (SELECT 1 FROM vibe.agent_overrides o WHERE o.max_parallel IS NOT NULL)
                OR EXISTS (SELECT 1 FROM vibe.providers p WHERE p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL)
-               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day')
-      INTO is_draining, has_chores, has_limits;
-END
-$$;
-COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
+               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day');
+END;
+COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is this the data''s home, is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
 
 -- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
 -- (only_agents) those that are worked elsewhere.
@@ -208,11 +205,16 @@ BEGIN
         ), lane AS (
             SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
                    max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
-                   least(a.free, (SELECT c.max_parallel FROM vibe.campaigns c WHERE c.id = s.campaign_id) - coalesce(x.n, 0), max_runs, p.runs) AS free
+                   least(a.free, c.max_parallel - coalesce(x.n, 0), max_runs, p.runs) AS free
               FROM stop s
               JOIN unnest(able) a ON a.agent_name = s.agent_name
               LEFT JOIN load x ON x.campaign_id = s.campaign_id
-             CROSS JOIN LATERAL vibe._purse(s.campaign_id, a, ceilings) p
+              LEFT JOIN vibe.campaigns c ON c.id = s.campaign_id
+             CROSS JOIN LATERAL (SELECT ceilings = '{}' AND num_nonnulls(c.budget_usd, c.task_budget_usd) = 0 AS is_unlimited OFFSET 0) u
+             CROSS JOIN LATERAL (
+                SELECT coalesce(c.run_budget_usd, a.run_budget_usd) AS reserve_usd, NULL::bigint AS runs, false AS asks_task WHERE u.is_unlimited
+                UNION ALL
+                SELECT y.reserve_usd, y.runs, y.asks_task FROM vibe._purse(s.campaign_id, a, ceilings) y WHERE NOT u.is_unlimited) p
              WHERE s.is_open
         ), candidate AS (
             SELECT l.campaign_id, l.agent_name, l.priority, l.runner, l.provider, l.slots, l.reserve_usd, first.*,
@@ -408,7 +410,8 @@ BEGIN
               JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = o.branch AND s.step = o.step
               JOIN vibe.current_agents a ON a.name = o.agent_name
              CROSS JOIN LATERAL (
-                SELECT CASE WHEN NOT o.by_hand THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
+                SELECT CASE WHEN NOT o.by_hand AND EXISTS (SELECT 1 FROM vibe.runs p WHERE p.task_id = o.task_id AND p.branch = o.branch AND p.step = o.step)
+                            THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
                 OFFSET 0) before
              ORDER BY o.nth
             RETURNING r.*

@@ -72,7 +72,7 @@ DECLARE
 BEGIN
     SELECT * INTO outlook FROM vibe._claim_outlook(at);
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
-    IF outlook.is_draining OR NOT vibe._is_home() THEN
+    IF outlook.is_draining OR NOT outlook.is_home THEN
         RETURN;
     END IF;
     IF outlook.has_chores THEN
@@ -85,8 +85,11 @@ BEGIN
         ceilings := vibe._ceilings_in_play(at);
     END IF;
     chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
-    PERFORM vibe._note_crossings(ceilings, runners, providers, at);
-    within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
+    within := chosen;
+    IF outlook.has_limits THEN
+        PERFORM vibe._note_crossings(ceilings, runners, providers, at);
+        within := vibe._within_limits(chosen, at);
+    END IF;
     more := cardinality(within) < cardinality(chosen);
     IF within = '{}' THEN
         RETURN;
@@ -252,6 +255,45 @@ END
 $$;
 COMMENT ON FUNCTION vibe._read_record(text) IS 'An exit record as JSON; one that cannot be read counts as bad_result.';
 
+CREATE FUNCTION vibe._result_of(record jsonb)
+    RETURNS jsonb
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+END;
+COMMENT ON FUNCTION vibe._result_of(jsonb) IS 'The result that an exit record brings; an empty object where it brings none.';
+
+-- Most ends are these, and the next agent waits for them: two statements find and four write what is to be done.
+CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    result jsonb := vibe._result_of(record);
+    items vibe._completion[];
+    moves vibe._plain_move[];
+BEGIN
+    IF record ->> 'outcome' <> 'done' THEN
+        RETURN false;
+    END IF;
+    items := ARRAY[(1, run_id, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric, result ->> 'output_path',
+        result ->> 'summary', record)::vibe._completion];
+    moves := vibe._plain_moves(items);
+    IF moves = '{}' THEN
+        RETURN false;
+    END IF;
+    PERFORM vibe._move_plainly(moves, items, at);
+    IF provider IS NOT NULL THEN
+        PERFORM vibe._providers_work(ARRAY[run_id]);
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_plainly(bigint, text, jsonb, timestamptz) IS 'Closes an open run that is done and after which just the next step is ready; false, with nothing changed, for any other.';
+
 -- What a result does to the task. Whatever it breaks is the caller's to catch.
 CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
     RETURNS boolean
@@ -260,7 +302,7 @@ CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at ti
 AS $$
 DECLARE
     outcome text := record ->> 'outcome';
-    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+    result jsonb := vibe._result_of(record);
 BEGIN
     IF outcome = 'done' THEN
         PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
@@ -339,7 +381,7 @@ BEGIN
     BEGIN
         parsed := vibe._known_record(_finish_run.record::jsonb);
         IF run.closed_at IS NULL AND mine.holds THEN
-            has_result := vibe._accept(task, run, parsed, at);
+            has_result := vibe._finish_plainly(run.id, run.provider, parsed, at) OR vibe._accept(task, run, parsed, at);
         END IF;
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
         OR insufficient_resources OR operator_intervention OR system_error THEN
@@ -382,7 +424,7 @@ DECLARE
         SELECT (p.nth, p.run_id, nullif(x.result -> 'output', 'null'), (x.result ->> 'score')::numeric, x.result ->> 'output_path',
                 x.result ->> 'summary', p.record)::vibe._completion
           FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
-         CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(p.record -> 'result') = 'object' THEN p.record -> 'result' ELSE '{}' END AS result) x
+         CROSS JOIN LATERAL (SELECT vibe._result_of(p.record) AS result OFFSET 0) x
          WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
     moves vibe._plain_move[] := vibe._plain_moves(items);
 BEGIN

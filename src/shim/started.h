@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+extern const char *run_describe_self(void);
 extern bool run_take(int dir_fd);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include "environment.h"
 #include "run.h"
+#include "started.h"
 #include "wait.h"
 
 #define MOST_VARIABLES 256
@@ -82,6 +83,7 @@ wait_main(char **words)
 	static char message[PIPE_BUF];
 
 	environment_know_user();
+	(void) run_describe_self();
 	if (!read_message(message, sizeof(message)))
 		return;
 	show_run(words, message);

@@ -17,7 +17,7 @@ CREATE VIEW t.broken AS
     SELECT 'work is of no task', w.task_id FROM vibe.work w WHERE NOT EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.id = w.task_id)
     UNION ALL
     SELECT 'a task is not of its campaign''s project and pipeline, or in an unknown status', x.id FROM vibe.tasks x LEFT JOIN vibe.campaigns c ON c.id = x.campaign_id
-     WHERE (x.project_id, x.pipeline_version_id) IS DISTINCT FROM (c.project_id, c.pipeline_version_id)
+     WHERE (x.campaign_id IS NOT NULL AND (x.project_id, x.pipeline_version_id) IS DISTINCT FROM (c.project_id, c.pipeline_version_id))
         OR NOT EXISTS (SELECT 1 FROM vibe.task_statuses s WHERE s.status = x.status)
     UNION ALL
     SELECT 'two tasks of a campaign have one number', min(x.id) FROM vibe.tasks x GROUP BY x.campaign_id, x.number HAVING count(*) > 1
