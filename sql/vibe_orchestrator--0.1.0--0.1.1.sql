@@ -514,25 +514,22 @@ END
 $$;
 
 -- Most databases have no limits and most claims no chore: one look at what there is spares the others theirs.
-CREATE FUNCTION vibe._claim_outlook(at timestamptz, OUT is_draining boolean, OUT has_chores boolean, OUT has_limits boolean)
-    RETURNS record
-    LANGUAGE plpgsql
+CREATE FUNCTION vibe._claim_outlook(at timestamptz)
+    RETURNS TABLE (is_home boolean, is_draining boolean, has_chores boolean, has_limits boolean)
+    LANGUAGE sql
     STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT 1 FROM vibe.home h WHERE h.identity = vibe._home_identity()),
+           EXISTS (SELECT 1 FROM vibe.home h WHERE h.draining_since IS NOT NULL),
            EXISTS (SELECT 1 FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at <= at)
                OR EXISTS (SELECT 1 FROM vibe.deliveries d WHERE d.state = 'pending' AND d.next_attempt_at <= at),
            EXISTS (SELECT 1 FROM vibe.campaigns c WHERE c.ended_at IS NULL AND num_nonnulls(c.max_parallel, c.budget_usd, c.task_budget_usd) > 0)
                OR EXISTS (SELECT 1 FROM vibe.agents a WHERE a.max_parallel IS NOT NULL)
                OR EXISTS (SELECT 1 FROM vibe.agent_overrides o WHERE o.max_parallel IS NOT NULL)
                OR EXISTS (SELECT 1 FROM vibe.providers p WHERE p.max_parallel IS NOT NULL OR p.paused_until IS NOT NULL)
-               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day')
-      INTO is_draining, has_chores, has_limits;
-END
-$$;
-COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
+               OR EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'day');
+END;
+COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is this the data''s home, is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
 
 -- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
 -- (only_agents) those that are worked elsewhere.
@@ -616,7 +613,8 @@ BEGIN
               JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = o.branch AND s.step = o.step
               JOIN vibe.current_agents a ON a.name = o.agent_name
              CROSS JOIN LATERAL (
-                SELECT CASE WHEN NOT o.by_hand THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
+                SELECT CASE WHEN NOT o.by_hand AND EXISTS (SELECT 1 FROM vibe.runs p WHERE p.task_id = o.task_id AND p.branch = o.branch AND p.step = o.step)
+                            THEN vibe._session_to_resume(o.task_id, o.branch, o.step, t.revision_count) END AS session
                 OFFSET 0) before
              ORDER BY o.nth
             RETURNING r.*
@@ -667,7 +665,7 @@ CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at ti
 AS $$
 DECLARE
     outcome text := record ->> 'outcome';
-    result jsonb := CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+    result jsonb := vibe._result_of(record);
 BEGIN
     IF outcome = 'done' THEN
         PERFORM vibe._complete(task, run, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric,
@@ -746,7 +744,7 @@ BEGIN
     BEGIN
         parsed := vibe._known_record(_finish_run.record::jsonb);
         IF run.closed_at IS NULL AND mine.holds THEN
-            has_result := vibe._accept(task, run, parsed, at);
+            has_result := vibe._finish_plainly(run.id, run.provider, parsed, at) OR vibe._accept(task, run, parsed, at);
         END IF;
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
         OR insufficient_resources OR operator_intervention OR system_error THEN
@@ -788,7 +786,7 @@ DECLARE
         SELECT (p.nth, p.run_id, nullif(x.result -> 'output', 'null'), (x.result ->> 'score')::numeric, x.result ->> 'output_path',
                 x.result ->> 'summary', p.record)::vibe._completion
           FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
-         CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(p.record -> 'result') = 'object' THEN p.record -> 'result' ELSE '{}' END AS result) x
+         CROSS JOIN LATERAL (SELECT vibe._result_of(p.record) AS result OFFSET 0) x
          WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
     moves vibe._plain_move[] := vibe._plain_moves(items);
 BEGIN
@@ -1033,10 +1031,140 @@ BEGIN ATOMIC
     END;
 END;
 
+CREATE FUNCTION vibe._result_of(record jsonb)
+    RETURNS jsonb
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT CASE WHEN jsonb_typeof(record -> 'result') = 'object' THEN record -> 'result' ELSE '{}' END;
+END;
+COMMENT ON FUNCTION vibe._result_of(jsonb) IS 'The result that an exit record brings; an empty object where it brings none.';
+
+CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    result jsonb := vibe._result_of(record);
+    items vibe._completion[];
+    moves vibe._plain_move[];
+BEGIN
+    IF record ->> 'outcome' <> 'done' THEN
+        RETURN false;
+    END IF;
+    items := ARRAY[(1, run_id, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric, result ->> 'output_path',
+        result ->> 'summary', record)::vibe._completion];
+    moves := vibe._plain_moves(items);
+    IF moves = '{}' THEN
+        RETURN false;
+    END IF;
+    PERFORM vibe._move_plainly(moves, items, at);
+    IF provider IS NOT NULL THEN
+        PERFORM vibe._providers_work(ARRAY[run_id]);
+    END IF;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_plainly(bigint, text, jsonb, timestamptz) IS 'Closes an open run that is done and after which just the next step is ready; false, with nothing changed, for any other.';
+
+CREATE OR REPLACE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], max_runs integer, spare integer)
+    RETURNS vibe._candidate[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off
+    SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- Chores serve no campaign; the look back is short, however many of them there were.
+    last_served bigint := coalesce((SELECT r.campaign_id FROM (SELECT l.* FROM vibe.runs l ORDER BY l.id DESC LIMIT 20) r
+                                     WHERE r.kind = 'task' ORDER BY r.id DESC LIMIT 1), 0);
+BEGIN
+    RETURN ARRAY(
+        WITH RECURSIVE load AS MATERIALIZED (
+            SELECT r.campaign_id, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.campaign_id
+        ), level AS (
+            SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
+                                   ORDER BY w.priority LIMIT 1) AS priority
+              FROM unnest(able) a
+            UNION ALL
+            SELECT l.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = l.agent_name
+                                     AND w.priority > l.priority ORDER BY w.priority LIMIT 1)
+              FROM level l WHERE l.priority IS NOT NULL
+        ), stop AS (
+            SELECT l.agent_name, l.priority, NULL::bigint AS campaign_id, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
+              FROM level l WHERE l.priority IS NOT NULL
+            UNION ALL
+            SELECT s.agent_name, s.priority, following.campaign_id,
+                   CASE WHEN c.is_open THEN following.campaign_id ELSE coalesce((
+                       SELECT c.id - 1 FROM vibe.campaigns c WHERE c.id > following.campaign_id AND c.status IN ('active', 'in_revision')
+                        ORDER BY c.id LIMIT 1), 9223372036854775807) END,
+                   following.wrapped, m.affords,
+                   s.idle + (m.affords AND following.campaign_id NOT IN (SELECT x.campaign_id FROM load x))::integer
+              FROM stop s
+             CROSS JOIN LATERAL (
+                (SELECT w.campaign_id, s.wrapped FROM vibe.work w
+                  WHERE w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
+                  ORDER BY w.campaign_id LIMIT 1)
+                UNION ALL
+                (SELECT w.campaign_id, true FROM vibe.work w
+                  WHERE NOT s.wrapped AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority
+                  ORDER BY w.campaign_id LIMIT 1)
+                LIMIT 1) following(campaign_id, wrapped)
+             CROSS JOIN LATERAL (
+                SELECT following.campaign_id = 0
+                    OR (SELECT c.status IN ('active', 'in_revision') FROM vibe.campaigns c WHERE c.id = following.campaign_id) AS is_open
+                OFFSET 0) c
+             CROSS JOIN LATERAL (
+                SELECT c.is_open AND (ceilings = '{}' OR coalesce((SELECT p.runs FROM unnest(able) a, vibe._purse(following.campaign_id, a, ceilings) p
+                                                                    WHERE a.agent_name = s.agent_name), 1) > 0) AS affords
+                OFFSET 0) m
+             WHERE s.idle < max_runs AND NOT (following.wrapped AND following.campaign_id > last_served)
+        ), lane AS (
+            SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
+                   max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
+                   least(a.free, c.max_parallel - coalesce(x.n, 0), max_runs, p.runs) AS free
+              FROM stop s
+              JOIN unnest(able) a ON a.agent_name = s.agent_name
+              LEFT JOIN load x ON x.campaign_id = s.campaign_id
+              LEFT JOIN vibe.campaigns c ON c.id = s.campaign_id
+             CROSS JOIN LATERAL (SELECT ceilings = '{}' AND num_nonnulls(c.budget_usd, c.task_budget_usd) = 0 AS is_unlimited OFFSET 0) u
+             CROSS JOIN LATERAL (
+                SELECT coalesce(c.run_budget_usd, a.run_budget_usd) AS reserve_usd, NULL::bigint AS runs, false AS asks_task WHERE u.is_unlimited
+                UNION ALL
+                SELECT y.reserve_usd, y.runs, y.asks_task FROM vibe._purse(s.campaign_id, a, ceilings) y WHERE NOT u.is_unlimited) p
+             WHERE s.is_open
+        ), candidate AS (
+            SELECT l.campaign_id, l.agent_name, l.priority, l.runner, l.provider, l.slots, l.reserve_usd, first.*,
+                   l.load + row_number() OVER (PARTITION BY l.campaign_id ORDER BY l.priority, first.since, first.task_id) AS turn
+              FROM lane l
+             CROSS JOIN LATERAL (
+                SELECT w.task_id, w.branch, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
+                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
+                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                   AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
+                 ORDER BY w.since, w.task_id
+                 LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
+             WHERE l.free > 0
+        ), ranked AS (
+            SELECT c.*, row_number() OVER in_order AS place FROM candidate c
+            WINDOW in_order AS (ORDER BY c.priority, c.turn, c.campaign_id <= last_served, c.campaign_id, c.since, c.task_id)
+        )
+        SELECT (r.task_id, r.branch, r.campaign_id, r.agent_name, r.runner, r.provider, r.reserve_usd)::vibe._candidate
+          FROM (SELECT r.*, row_number() OVER (PARTITION BY r.runner ORDER BY r.place) AS nth FROM ranked r) r
+         WHERE r.runner IS NULL OR r.nth <= r.slots
+         ORDER BY r.place LIMIT max_runs + spare);
+END
+$$;
+
 REVOKE ALL ON FUNCTION
-    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._complete_plain_results, vibe._try_complete
+    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._finish_plainly, vibe._complete_plain_results, vibe._try_complete
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace, vibe._result_of TO vibe_viewer;
 
 -- Many tasks at once: nothing is looked up for each of them.
 CREATE OR REPLACE FUNCTION vibe._keyword_tasks(campaign vibe.campaigns, last_number integer, last_keyword integer, how_many integer)
@@ -1359,7 +1487,7 @@ DECLARE
 BEGIN
     SELECT * INTO outlook FROM vibe._claim_outlook(at);
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
-    IF outlook.is_draining OR NOT vibe._is_home() THEN
+    IF outlook.is_draining OR NOT outlook.is_home THEN
         RETURN;
     END IF;
     IF outlook.has_chores THEN
@@ -1372,8 +1500,11 @@ BEGIN
         ceilings := vibe._ceilings_in_play(at);
     END IF;
     chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
-    PERFORM vibe._note_crossings(ceilings, runners, providers, at);
-    within := CASE WHEN outlook.has_limits THEN vibe._within_limits(chosen, at) ELSE chosen END;
+    within := chosen;
+    IF outlook.has_limits THEN
+        PERFORM vibe._note_crossings(ceilings, runners, providers, at);
+        within := vibe._within_limits(chosen, at);
+    END IF;
     more := cardinality(within) < cardinality(chosen);
     IF within = '{}' THEN
         RETURN;

@@ -360,7 +360,13 @@ wait_for_something(void)
 	}
 	/* whoever works will end, and somebody may follow */
 	if (vibe_run_directory_is_open())
-		vibe_shim_keep_spare(self.may_claim && vibe_run_count(RUN_WATCHED) > 0, vibe_run_directory_base());
+	{
+		bool		wanted = self.may_claim && vibe_run_count(RUN_WATCHED) > 0;
+
+		if (wanted)
+			vibe_run_prepare_next();
+		vibe_shim_keep_spare(wanted, vibe_run_directory_base());
+	}
 	deadline = Min(deadline, Min(processes, self.prune_at));
 	if (notifyInterruptPending || own_wakes != 0 ||
 		pg_atomic_read_u32(&self.slot->pending) != 0)

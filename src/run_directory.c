@@ -309,11 +309,36 @@ vibe_run_exists(int64 run_id)
 	return lstat(vibe_run_path(run_id, NULL), &st) == 0 || errno != ENOENT;
 }
 
-/* An empty directory for a new run; what has its name is put away first. */
+/*
+ * Make a directory for the next run, whichever it will be, with an empty file
+ * for its launch record: making files is the slow part of a launch.  Without
+ * it a run gets one of its own.
+ */
+void
+vibe_run_prepare_next(void)
+{
+	char	   *next = vibe_run_directory_place("next");
+	int			fd;
+
+	if (mkdir(next, S_IRWXU) != 0)
+		return;
+	fd = open(psprintf("%s/launch.tmp", next), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * A directory for a new run, empty but for a file that is about to be written;
+ * what has its name is put away first.
+ */
 bool
 vibe_run_prepare(int64 run_id)
 {
 	char	   *path = vibe_run_path(run_id, NULL);
+
+	/* over another one only if that is empty */
+	if (rename(vibe_run_directory_place("next"), path) == 0)
+		return true;
 
 	if (mkdir(path, S_IRWXU) == 0)
 		return true;

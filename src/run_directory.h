@@ -26,6 +26,7 @@ extern char *vibe_run_path(int64 run_id, const char *file);
 extern char *vibe_run_workspace(const char *owner, const char *branch);
 extern int	vibe_run_open(int64 run_id);
 extern bool vibe_run_exists(int64 run_id);
+extern void vibe_run_prepare_next(void);
 extern bool vibe_run_prepare(int64 run_id);
 extern bool vibe_run_make_workspace(const char *path);
 extern bool vibe_run_write(int64 run_id, const char *file, const char *data, size_t length);

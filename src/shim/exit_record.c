@@ -197,17 +197,23 @@ write_all(int fd, const char *bytes, size_t length)
 	return true;
 }
 
+/* An empty file under a name that is not read yet; -1 if there can be none. */
+static int
+open_temporary(int dir_fd, const char *name, char *temporary, size_t size)
+{
+	snprintf(temporary, size, "%s.tmp", name);
+	unlinkat(dir_fd, temporary, 0);
+	return openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 /* Puts a file in place, whole; durable: with its bytes on disk before its name is there. */
 bool
 file_publish(int dir_fd, const char *name, const char *bytes, size_t length, bool durable)
 {
 	char		temporary[64];
 	bool		written;
-	int			fd;
+	int			fd = open_temporary(dir_fd, name, temporary, sizeof(temporary));
 
-	snprintf(temporary, sizeof(temporary), "%s.tmp", name);
-	unlinkat(dir_fd, temporary, 0);
-	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;
 	written = write_all(fd, bytes, length) && (!durable || fsync(fd) == 0);
@@ -218,6 +224,34 @@ file_publish(int dir_fd, const char *name, const char *bytes, size_t length, boo
 	if (!written)
 		unlinkat(dir_fd, temporary, 0);
 	return written;
+}
+
+/*
+ * The record's file, made while the agent works: its end is waited for, and to
+ * make a file is the slowest part of writing it.
+ */
+static int	reserved_fd = -1;
+
+void
+exit_record_reserve(int dir_fd)
+{
+	char		temporary[64];
+
+	reserved_fd = open_temporary(dir_fd, "exit", temporary, sizeof(temporary));
+}
+
+static bool
+publish_record(int dir_fd, const char *text, size_t length)
+{
+	int			fd = reserved_fd;
+	bool		written;
+
+	reserved_fd = -1;
+	if (fd < 0)
+		return file_publish(dir_fd, "exit", text, length, false);
+	written = write_all(fd, text, length);
+	written = close(fd) == 0 && written && renameat(dir_fd, "exit.tmp", dir_fd, "exit") == 0;
+	return written || file_publish(dir_fd, "exit", text, length, false);
 }
 
 void
@@ -231,7 +265,7 @@ exit_record_write(int dir_fd, const ExitRecord *record)
 		size_t		length = text ? strlen(text) : 0;
 		bool		fits = length > 0 && length <= RECORD_LIMIT &&
 		(json_is_null(result) || json_dumpb(result, NULL, 0, DUMP_FLAGS) <= RESULT_LIMIT_ASCII);
-		bool		written = fits && file_publish(dir_fd, "exit", text, length, false);
+		bool		written = fits && publish_record(dir_fd, text, length);
 
 		free(text);
 		json_decref(document);

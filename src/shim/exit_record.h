@@ -20,6 +20,7 @@ typedef struct ExitRecord
 } ExitRecord;
 
 extern bool file_publish(int dir_fd, const char *name, const char *bytes, size_t length, bool durable);
+extern void exit_record_reserve(int dir_fd);
 extern void exit_record_write(int dir_fd, const ExitRecord *record);
 
 #endif

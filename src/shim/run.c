@@ -514,7 +514,11 @@ run_launch(Run *run, json_t *document, char *problem)
 	else if (problem != NULL)
 		run_refuse(run, "exec_error", problem);
 	else
+	{
 		run_start_agent(run, outside);
+		if (!run->loop.stopped)
+			exit_record_reserve(run->dir_fd);
+	}
 	free(problem);
 }
 
