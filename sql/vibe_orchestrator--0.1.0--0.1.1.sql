@@ -811,6 +811,8 @@ CREATE OR REPLACE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer 
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -878,6 +880,8 @@ CREATE OR REPLACE FUNCTION vibe.complete_steps(results jsonb)
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1158,6 +1162,35 @@ BEGIN
           FROM (SELECT r.*, row_number() OVER (PARTITION BY r.runner ORDER BY r.place) AS nth FROM ranked r) r
          WHERE r.runner IS NULL OR r.nth <= r.slots
          ORDER BY r.place LIMIT max_runs + spare);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION vibe.complete_step(
+    task_id bigint, agent_name text, lock_token text DEFAULT NULL, output jsonb DEFAULT NULL,
+    quality_score numeric DEFAULT NULL, output_path text DEFAULT NULL, branch text DEFAULT '', summary text DEFAULT NULL
+)
+    RETURNS TABLE (completed boolean, next_step integer, next_agent text, task_status text, task_completed boolean)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    task vibe.tasks := vibe._lock_task(complete_step.task_id);
+    run vibe.runs := vibe._run_of(task.id, complete_step.agent_name, complete_step.lock_token, coalesce(complete_step.branch, ''));
+    reply jsonb := run.answer;
+BEGIN
+    IF reply IS NULL THEN
+        reply := vibe._complete(task, run, complete_step.output, complete_step.quality_score,
+            complete_step.output_path, complete_step.summary, NULL, at);
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT true, (reply ->> 'next_step')::integer, reply ->> 'next_agent',
+        reply ->> 'task_status', (reply ->> 'task_completed')::boolean;
 END
 $$;
 

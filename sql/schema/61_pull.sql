@@ -1,6 +1,10 @@
 -- The pull API: workers elsewhere take and finish work set-wise, under the same limits, locks and tokens as the
 -- dispatcher. Their runs have leases, as those held by hand. They LISTEN for vibe_dispatch and never wait inside a
 -- transaction.
+--
+-- The dispatcher's session never scans a whole table; a worker's would, if it planned while a table was empty, and goes
+-- on with that plan. So the verbs of workers say the same; jit, which the planner's price for what it may not do would
+-- call in, is off.
 
 -- Tables written: work, runs; at a ceiling budget_crossings, activities. Locks: the limits that are in play (tried),
 -- the taken work rows (SKIP LOCKED).
@@ -10,6 +14,8 @@ CREATE FUNCTION vibe.claim_runs(agent_names text[], max_runs integer DEFAULT 1)
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -78,6 +84,8 @@ CREATE FUNCTION vibe.complete_steps(results jsonb)
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
