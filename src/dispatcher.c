@@ -258,7 +258,7 @@ take_turn(void)
 	}
 	if (self.usable)
 	{
-		(void) vibe_finish_ended();
+		vibe_finish_ended();
 		if (full || now >= self.due_at)
 			(void) vibe_work_promote_due();
 		/* what these have made ready is claimed now, and needs no turn of its own */

@@ -40,7 +40,7 @@ static bool is_whole(const char *record, size_t length);
 static bool load_record(VibeRun *run, VibeFinishItem *item, size_t *length);
 static int	compare_items(const void *a, const void *b);
 static void take_result(VibeRun *run, VibeFinishItem *item);
-static int	finish_some(bool alone, int max);
+static void finish_some(bool alone, int max);
 
 /*
  * What is left of a record that the database refused: outcome, exit code and
@@ -165,10 +165,10 @@ take_result(VibeRun *run, VibeFinishItem *item)
 }
 
 /*
- * Finish up to max runs in one transaction; how many were.  alone selects
+ * Finish up to max runs in one transaction.  alone selects
  * those that failed in a batch, of which max must be 1.
  */
-static int
+static void
 finish_some(bool alone, int max)
 {
 	VibeFinishItem items[MAX_BATCH];
@@ -177,7 +177,6 @@ finish_some(bool alone, int max)
 	int64		now = vibe_monotonic_ms();
 	size_t		bytes = 0;
 	int			count = 0;
-	int			finished = 0;
 	bool		committed;
 
 	vibe_run_scan(&scan);
@@ -198,7 +197,7 @@ finish_some(bool alone, int max)
 		}
 	}
 	if (count == 0)
-		return 0;
+		return;
 
 	qsort(items, count, sizeof(VibeFinishItem), compare_items);
 	committed = vibe_work_finish(items, count);
@@ -213,23 +212,18 @@ finish_some(bool alone, int max)
 			continue;
 		}
 		take_result(run, &items[i]);
-		finished += run->state == RUN_SETTLED;
 	}
-	return finished;
 }
 
-/* Record the ends of runs; how many were recorded. */
-int
+/* Record the ends of runs. */
+void
 vibe_finish_ended(void)
 {
-	int			finished;
-
 	if (vibe_run_count(RUN_ENDED) == 0)
-		return 0;
-	finished = finish_some(false, MAX_BATCH);
+		return;
+	finish_some(false, MAX_BATCH);
 	for (int i = 0; i < MAX_ALONE; i++)
-		finished += finish_some(true, 1);
-	return finished;
+		finish_some(true, 1);
 }
 
 /*

@@ -5,7 +5,7 @@
 #ifndef VIBE_FINISH_H
 #define VIBE_FINISH_H
 
-extern int	vibe_finish_ended(void);
+extern void vibe_finish_ended(void);
 extern void vibe_finish_settle(void);
 extern int64 vibe_finish_deadline(bool database_usable);
 
