@@ -783,10 +783,8 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     items vibe._completion[] := ARRAY(
-        SELECT (p.nth, p.run_id, nullif(x.result -> 'output', 'null'), (x.result ->> 'score')::numeric, x.result ->> 'output_path',
-                x.result ->> 'summary', p.record)::vibe._completion
+        SELECT vibe._completion_of(p.nth, p.run_id, p.record)
           FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
-         CROSS JOIN LATERAL (SELECT vibe._result_of(p.record) AS result OFFSET 0) x
          WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
     moves vibe._plain_move[] := vibe._plain_moves(items);
 BEGIN
@@ -1044,6 +1042,17 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._result_of(jsonb) IS 'The result that an exit record brings; an empty object where it brings none.';
 
+-- What a result says that is done, as complete_step() would be told it.
+CREATE FUNCTION vibe._completion_of(nth bigint, run_id bigint, record jsonb)
+    RETURNS vibe._completion
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT (nth, run_id, nullif(vibe._result_of(record) -> 'output', 'null'), (vibe._result_of(record) ->> 'score')::numeric,
+            vibe._result_of(record) ->> 'output_path', vibe._result_of(record) ->> 'summary', record)::vibe._completion;
+END;
+COMMENT ON FUNCTION vibe._completion_of(bigint, bigint, jsonb) IS 'The result that an exit record brings, as a completion of its run.';
+
 CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb, at timestamptz)
     RETURNS boolean
     LANGUAGE plpgsql
@@ -1051,15 +1060,13 @@ CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb,
 AS $$
 #variable_conflict use_column
 DECLARE
-    result jsonb := vibe._result_of(record);
     items vibe._completion[];
     moves vibe._plain_move[];
 BEGIN
     IF record ->> 'outcome' <> 'done' THEN
         RETURN false;
     END IF;
-    items := ARRAY[(1, run_id, nullif(result -> 'output', 'null'), (result ->> 'score')::numeric, result ->> 'output_path',
-        result ->> 'summary', record)::vibe._completion];
+    items := ARRAY[vibe._completion_of(1, run_id, record)];
     moves := vibe._plain_moves(items);
     IF moves = '{}' THEN
         RETURN false;
@@ -1195,9 +1202,9 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION
-    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._finish_plainly, vibe._complete_plain_results, vibe._try_complete
+    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._completion_of, vibe._finish_plainly, vibe._complete_plain_results, vibe._try_complete
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace, vibe._result_of TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace, vibe._result_of, vibe._completion_of TO vibe_viewer;
 
 -- Many tasks at once: nothing is looked up for each of them.
 CREATE OR REPLACE FUNCTION vibe._keyword_tasks(campaign vibe.campaigns, last_number integer, last_keyword integer, how_many integer)
