@@ -269,7 +269,7 @@ take_turn(void)
 		if (vibe_home_may_start())
 			vibe_launch_start(vibe_home_runners());
 		vibe_launch_mark();
-		vibe_verb_flush();
+		vibe_verb_flush(false);
 		vibe_supervise_end_closed();
 		if (now >= self.sweep_at)
 		{
@@ -343,7 +343,7 @@ wait_for_something(void)
 	WaitEvent	event;
 
 	/* what is put away is not read again */
-	vibe_verb_flush();
+	vibe_verb_flush(false);
 	vibe_finish_settle();
 	processes = vibe_supervise_keep_time();
 	now = vibe_monotonic_ms();

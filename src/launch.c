@@ -5,11 +5,11 @@
  *
  * Four steps, and the order is the point:
  *
- *	1. claim: the runs are committed as launching before anything exists
+ *	1. claim: the runs are committed as launching before any process exists
  *	2. look again: a pause or cancel that committed meanwhile takes them back;
  *	   where nothing at all was committed meanwhile, there is nothing to see
- *	3. write the launch record, then spawn, outside of any transaction: an
- *	   error cannot roll back the row of a process that runs
+ *	3. write the launch record, have the claim on disk, then spawn, outside of
+ *	   any transaction: an error cannot roll back the row of a process that runs
  *	4. mark: the processes' identity is committed
  *
  * A dispatcher that dies between any two lines leaves enough behind for its
@@ -31,6 +31,7 @@
 #include "runner.h"
 #include "shim_process.h"
 #include "utils/json.h"
+#include "verb.h"
 #include "work.h"
 
 #define MAX_BATCH 64			/* claims per turn: agents end meanwhile */
@@ -39,6 +40,7 @@
 static bool look_again(int64 *ids, int count);
 static bool count_slots(VibeRunnerSet *set, int total, VibeSlots *slots);
 static bool name_workspaces(const char *run, size_t length, char **own, char **main, char **problem);
+static bool prepare_one(VibeRun *run, VibeRunner *runner, char **problem);
 static bool start_one(VibeRun *run, VibeRunner *runner, char **problem);
 
 /*
@@ -164,14 +166,12 @@ vibe_launch_record(VibeRunner *runner, const char *run, char **workspace, char *
 	return record.data;
 }
 
-/* Write the launch record and spawn the shim. */
+/* Write the launch record. */
 static bool
-start_one(VibeRun *run, VibeRunner *runner, char **problem)
+prepare_one(VibeRun *run, VibeRunner *runner, char **problem)
 {
 	char	   *workspace;
 	char	   *record;
-	VibeProcess process;
-	int			rc;
 
 	if (runner == NULL || runner->problem != NULL)
 	{
@@ -193,8 +193,17 @@ start_one(VibeRun *run, VibeRunner *runner, char **problem)
 		*problem = psprintf("could not write the launch record: %s", strerror(errno));
 		return false;
 	}
-	rc = vibe_shim_spawn("run", vibe_run_path(run->run_id, NULL), runner->pass_env,
-						 run->run_id, &process);
+	return true;
+}
+
+/* Spawn the shim. */
+static bool
+start_one(VibeRun *run, VibeRunner *runner, char **problem)
+{
+	VibeProcess process;
+	int			rc = vibe_shim_spawn("run", vibe_run_path(run->run_id, NULL), runner->pass_env,
+									 run->run_id, &process);
+
 	if (rc != 0)
 	{
 		*problem = psprintf("could not start \"%s\": %s", vibe_shim_path, strerror(rc));
@@ -244,15 +253,21 @@ look_again(int64 *ids, int count)
 /*
  * Start all claimed runs that are still wanted.  One that cannot be started
  * ends as exec_error; the others go on.
+ *
+ * While the claim goes to disk, the shim that waits reads what the first run
+ * is; no agent starts before the claim is there.
  */
 void
 vibe_launch_start(VibeRunnerSet *set)
 {
 	HASH_SEQ_STATUS scan;
 	VibeRun    *run;
+	VibeRunner *runner;
 	int64	   *ids;
 	int			count = vibe_run_count(RUN_CLAIMED);
+	int			prepared = 0;
 	int			i = 0;
+	char	   *problem = NULL;
 
 	if (count == 0)
 		return;
@@ -268,10 +283,25 @@ vibe_launch_start(VibeRunnerSet *set)
 		return;
 	for (i = 0; i < count; i++)
 	{
-		char	   *problem = NULL;
-
 		run = vibe_run_find(ids[i]);
-		if (run != NULL && !start_one(run, vibe_runner_find(set, run->runner), &problem))
+		if (run == NULL)
+			continue;
+		runner = vibe_runner_find(set, run->runner);
+		if (!prepare_one(run, runner, &problem))
+		{
+			vibe_run_end(run, "exec_error", problem);
+			continue;
+		}
+		if (prepared == 0)
+			vibe_shim_offer(vibe_run_path(run->run_id, NULL), runner->pass_env);
+		ids[prepared++] = ids[i];
+	}
+	/* a process must not exist before the row that says so is on disk */
+	vibe_verb_flush(true);
+	for (i = 0; i < prepared; i++)
+	{
+		run = vibe_run_find(ids[i]);
+		if (!start_one(run, vibe_runner_find(set, run->runner), &problem))
 			vibe_run_end(run, "exec_error", problem);
 	}
 }

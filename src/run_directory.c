@@ -310,26 +310,31 @@ vibe_run_exists(int64 run_id)
 }
 
 /*
- * Make a directory for the next run, whichever it will be, with an empty file
- * for its launch record: making files is the slow part of a launch.  Without
- * it a run gets one of its own.
+ * Make a directory for the next run, whichever it will be, with empty files for
+ * what the dispatcher and its shim will write: making files is the slow part of a
+ * launch.  Without them they are made when they are written.
  */
 void
 vibe_run_prepare_next(void)
 {
+	static const char *const files[] = {"launch.tmp", "input.json", "token", "exit.tmp"};
 	char	   *next = vibe_run_directory_place("next");
-	int			fd;
 
 	if (mkdir(next, S_IRWXU) != 0)
 		return;
-	fd = open(psprintf("%s/launch.tmp", next), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-	if (fd >= 0)
-		close(fd);
+	for (int i = 0; i < lengthof(files); i++)
+	{
+		int			fd = open(psprintf("%s/%s", next, files[i]),
+							  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 /*
- * A directory for a new run, empty but for a file that is about to be written;
- * what has its name is put away first.
+ * A directory for a new run, in which nothing is written yet; what has its name
+ * is put away first.
  */
 bool
 vibe_run_prepare(int64 run_id)

@@ -42,12 +42,18 @@
 
 #define ID_LENGTH 64
 #define START_TIME_FIELD 22
+#define MAX_LEAVING 64
+#define LEAVING_KEY 0			/* no run has this number */
 
 extern char **environ;
 
 static int	epoll_fd = -1;
 static VibeProcess spare = {.pidfd = -1};
 static int	spare_fd = -1;		/* what it reads its run from; -1: it has none to wait for */
+static char offered[MAXPGPATH] = "";	/* the run that it gets ready for; empty: none */
+static pid_t leaving[MAX_LEAVING];	/* children that said their last word and are not reaped */
+static int	leaving_fds[MAX_LEAVING];	/* their pidfds, or -1 */
+static int	leaving_count = 0;
 static char boot_id[ID_LENGTH] = "";
 static char pid_ns[ID_LENGTH] = "";
 
@@ -58,7 +64,9 @@ static char **make_environment(List *names);
 static bool same_namespace(const char *other);
 static int	spawn_with(char **argv, const char *directory, const char *log, char **env,
 					   int input, pid_t *pid);
-static bool hand_over(const char *directory, char **env);
+static void withdraw_spare(void);
+static bool let_go(const char *directory, VibeProcess *process);
+static void reap_leaving(void);
 
 /* Once per dispatcher. */
 void
@@ -148,12 +156,21 @@ read_start(pid_t pid, int64 *start)
 	return true;
 }
 
-/* Put a process with a pidfd into the set; without one it is asked for. */
+/*
+ * Put a process with a pidfd into the set; without one it is asked for.  The
+ * pipe of its last word is never written to, so only a hang-up is told of it.
+ */
 static void
 watch(VibeProcess *process, int64 key)
 {
 	struct epoll_event event = {.events = EPOLLIN,.data.u64 = (uint64) key};
+	struct epoll_event hang_up = {.events = 0,.data.u64 = (uint64) key};
 
+	if (process->word_fd > 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, process->word_fd, &hang_up) != 0)
+	{
+		close(process->word_fd);
+		process->word_fd = 0;
+	}
 	if (process->pidfd < 0)
 		return;
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, process->pidfd, &event) == 0)
@@ -255,20 +272,15 @@ vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
 				int64 key, VibeProcess *process)
 {
 	char	   *argv[] = {vibe_shim_path, (char *) verb, (char *) directory, NULL};
-	char	  **env = make_environment(pass_env);
 	int			rc;
 
-	if (strcmp(verb, "run") == 0 && hand_over(directory, env))
+	if (strcmp(verb, "run") == 0 && let_go(directory, process))
 	{
-		*process = spare;
-		spare = (VibeProcess)
-		{
-			.pidfd = -1
-		};
 		watch(process, key);
 		return 0;
 	}
-	rc = start(argv, directory, psprintf("%s/../../shim.log", directory), env, -1, process);
+	rc = start(argv, directory, psprintf("%s/../../shim.log", directory),
+			   make_environment(pass_env), -1, process);
 	if (rc == 0)
 		watch(process, key);
 	return rc;
@@ -276,60 +288,87 @@ vibe_shim_spawn(const char *verb, const char *directory, List *pass_env,
 
 /* ----- the shim that waits ----- */
 
+/* Nothing is left for it to do: it ends by itself. */
+static void
+withdraw_spare(void)
+{
+	if (spare_fd >= 0)
+		close(spare_fd);
+	spare_fd = -1;
+	offered[0] = '\0';
+}
+
 /*
- * Give the waiting shim its run.  The message is written in one piece or not at
- * all, which a pipe promises for so many bytes; a longer one is not tried.
+ * Tell the shim that waits, if there is one, what its run will probably be, so
+ * that it can get ready.  It does nothing that anybody sees before the run is
+ * started by vibe_shim_spawn(); the next offer takes this one back.
+ *
+ * The message is written in one piece or not at all, which a pipe promises for
+ * so many bytes; a longer one is not tried.
  */
-static bool
-hand_over(const char *directory, char **env)
+void
+vibe_shim_offer(const char *directory, List *pass_env)
 {
 	char		message[PIPE_BUF];
+	char	  **env = make_environment(pass_env);
 	size_t		length = strlen(directory) + 1;
-	bool		written;
 
-	if (spare_fd < 0 || vibe_shim_has_ended(&spare))
-		return false;
+	if (offered[0] != '\0')
+		withdraw_spare();
+	if (spare_fd < 0 || vibe_shim_has_ended(&spare) || length > sizeof(offered))
+		return;
 	for (char **variable = env; *variable != NULL; variable++)
 		length += strlen(*variable) + 1;
 	if (length + 1 > sizeof(message))
-		return false;
+		return;
 	length = strlcpy(message, directory, sizeof(message)) + 1;
 	for (char **variable = env; *variable != NULL; variable++)
 		length += strlcpy(message + length, *variable, sizeof(message) - length) + 1;
 	message[length++] = '\0';
-	written = write(spare_fd, message, length) == (ssize_t) length;
-	close(spare_fd);
+	strlcpy(offered, directory, sizeof(offered));
+	if (write(spare_fd, message, length) != (ssize_t) length)
+		withdraw_spare();
+}
+
+/* Start the run that was offered; false if it was not, or if its shim is gone. */
+static bool
+let_go(const char *directory, VibeProcess *process)
+{
+	if (offered[0] == '\0' || strcmp(offered, directory) != 0 || write(spare_fd, "", 1) != 1)
+		return false;
+	*process = spare;
+	process->word_fd = spare_fd;
+	spare = (VibeProcess)
+	{
+		.pidfd = -1
+	};
 	spare_fd = -1;
-	return written;
+	offered[0] = '\0';
+	return true;
 }
 
 /*
- * Have a shim wait for the next run, or none.  It is told where runs are, with
- * room for the longest number: its place among the server's processes is shown
- * there, and later its run's.
+ * Have a shim wait for the next run, or none.  It is told where that will be
+ * made, with room for the path of any run: its own place is shown among the
+ * server's processes, and later its run's.
  */
 void
 vibe_shim_keep_spare(bool wanted, const char *directory)
 {
-	char	   *argv[] = {vibe_shim_path, "wait", psprintf("%s/runs/%-20s", directory, "next"), NULL};
+	char	   *argv[] = {vibe_shim_path, "wait", psprintf("%s/next%22s", directory, ""), NULL};
 	char	   *env[] = {NULL};
 	int			fds[2];
 
-	if (!wanted && spare_fd >= 0)
-	{
-		close(spare_fd);
-		spare_fd = -1;
-	}
+	if (!wanted || offered[0] != '\0')
+		withdraw_spare();
 	if (spare.pid != 0 && vibe_shim_has_ended(&spare))
 	{
 		vibe_shim_forget(&spare);
-		if (spare_fd >= 0)
-			close(spare_fd);
-		spare_fd = -1;
+		withdraw_spare();
 	}
-	if (!wanted || spare.pid != 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (!wanted || spare.pid != 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0)
 		return;
-	/* it reads when it likes; only we must never wait */
+	/* each write is read as such; it reads when it likes, only we must never wait */
 	(void) fcntl(fds[0], F_SETFL, 0);
 	if (start(argv, "/", psprintf("%s/shim.log", directory), env, fds[0], &spare) == 0)
 		spare_fd = fds[1];
@@ -413,6 +452,58 @@ vibe_shim_has_ended(VibeProcess *process)
 	return !read_start(process->pid, &found) || found != process->start;
 }
 
+/*
+ * Has it nothing more to say?  True once.  Then the record of its run is there,
+ * unless it was killed, and what is left of the process is its own end.
+ */
+bool
+vibe_shim_said_last_word(VibeProcess *process)
+{
+	struct pollfd word = {.fd = process->word_fd, .events = 0};
+
+	if (process->word_fd == 0 || poll(&word, 1, 0) != 1)
+		return false;
+	close(process->word_fd);
+	process->word_fd = 0;
+	return true;
+}
+
+/* Forget a child, and reap it whenever it has gone; false if it has to be waited for. */
+bool
+vibe_shim_let_leave(VibeProcess *process)
+{
+	struct epoll_event event = {.events = EPOLLIN,.data.u64 = LEAVING_KEY};
+
+	if (!process->child || leaving_count == MAX_LEAVING)
+		return false;
+	if (process->pidfd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_MOD, process->pidfd, &event) != 0)
+		vibe_shim_unwatch(process);
+	leaving[leaving_count] = process->pid;
+	leaving_fds[leaving_count++] = process->pidfd;
+	process->pidfd = -1;
+	vibe_shim_forget(process);
+	return true;
+}
+
+static void
+reap_leaving(void)
+{
+	int			left = 0;
+	int			status;
+
+	for (int i = 0; i < leaving_count; i++)
+	{
+		if (waitpid(leaving[i], &status, WNOHANG) == 0)
+		{
+			leaving[left] = leaving[i];
+			leaving_fds[left++] = leaving_fds[i];
+		}
+		else if (leaving_fds[i] >= 0)
+			close(leaving_fds[i]);
+	}
+	leaving_count = left;
+}
+
 /* Signal this very process; false if it is gone. */
 bool
 vibe_shim_signal(VibeProcess *process, int signal)
@@ -441,24 +532,36 @@ vibe_shim_unwatch(VibeProcess *process)
 	process->pidfd = -1;
 }
 
-/* Drop the descriptor; closing it takes it out of the set, too. */
+/* Drop the descriptors; closing them takes them out of the set, too. */
 void
 vibe_shim_forget(VibeProcess *process)
 {
 	if (process->pidfd >= 0)
 		close(process->pidfd);
+	if (process->word_fd > 0)
+		close(process->word_fd);
 	memset(process, 0, sizeof(VibeProcess));
 	process->pidfd = -1;
 }
 
-/* The keys of processes that ended since the last call. */
+/*
+ * The keys of processes that ended, or are about to, since the last call; one
+ * may be there twice.
+ */
 int
 vibe_shim_take_events(int64 *keys, int max)
 {
 	struct epoll_event events[64];
-	int			count = epoll_wait(epoll_fd, events, Min(max, (int) lengthof(events)), 0);
+	int			count;
+	int			found = 0;
 
+	if (leaving_count > 0)
+		reap_leaving();
+	count = epoll_wait(epoll_fd, events, Min(max, (int) lengthof(events)), 0);
 	for (int i = 0; i < count; i++)
-		keys[i] = (int64) events[i].data.u64;
-	return Max(count, 0);
+	{
+		if (events[i].data.u64 != LEAVING_KEY)
+			keys[found++] = (int64) events[i].data.u64;
+	}
+	return found;
 }

@@ -14,6 +14,7 @@ typedef struct VibeProcess
 	int64		start;			/* clock ticks since boot, /proc/PID/stat */
 	int			pidfd;			/* -1: none; then it is looked for by number */
 	bool		child;			/* of this dispatcher: to be reaped */
+	int			word_fd;		/* hung up by the shim once its record is there; 0: it says nothing */
 } VibeProcess;
 
 typedef enum VibeAlive
@@ -27,12 +28,15 @@ extern void vibe_shim_init(void);
 extern int	vibe_shim_epoll_fd(void);
 extern const char *vibe_shim_boot_id(void);
 extern const char *vibe_shim_pid_ns(void);
+extern void vibe_shim_offer(const char *directory, List *pass_env);
 extern int	vibe_shim_spawn(const char *verb, const char *directory,
 							List *pass_env, int64 key, VibeProcess *process);
 extern void vibe_shim_keep_spare(bool wanted, const char *directory);
 extern VibeAlive vibe_shim_adopt(int64 pid, int64 start, const char *boot_id,
 								 const char *pid_ns, int64 key, VibeProcess *process);
 extern bool vibe_shim_has_ended(VibeProcess *process);
+extern bool vibe_shim_said_last_word(VibeProcess *process);
+extern bool vibe_shim_let_leave(VibeProcess *process);
 extern bool vibe_shim_signal(VibeProcess *process, int signal);
 extern void vibe_shim_unwatch(VibeProcess *process);
 extern void vibe_shim_forget(VibeProcess *process);

@@ -234,8 +234,9 @@ process_ended(VibeRun *run)
 }
 
 /*
- * Find the processes that ended; how many runs were affected.  A descriptor
- * that is ready stays ready, so one that does not mean an end is dropped.
+ * Find the processes that ended, or have only their own end to come; how many
+ * runs were affected.  A descriptor that is ready stays ready, so one that does
+ * not mean an end is dropped.
  */
 int
 vibe_supervise_reap(void)
@@ -250,15 +251,21 @@ vibe_supervise_reap(void)
 		{
 			VibeRun    *run = vibe_run_find(keys[i]);
 
-			if (run == NULL)
+			if (run == NULL || run->process.pid == 0)
 				continue;
-			if (vibe_shim_has_ended(&run->process))
+			if (vibe_shim_said_last_word(&run->process))
 			{
-				process_ended(run);
-				ended++;
+				/* one that was killed has left no record: its end is to come */
+				if (!has_exit_file(run->run_id) || !vibe_shim_let_leave(&run->process))
+					continue;
 			}
-			else
+			else if (!vibe_shim_has_ended(&run->process))
+			{
 				vibe_shim_unwatch(&run->process);
+				continue;
+			}
+			process_ended(run);
+			ended++;
 		}
 	}
 	return ended;

@@ -50,7 +50,7 @@ static VerbState verbs[VERB_COUNT] = {
 	[VERB_SWEEP] = {"sweeping", SWEEP_TIMEOUT_MS},
 	[VERB_TIDY] = {"looking for files that nobody needs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_PROMOTE] = {"ending back-offs", VIBE_STATEMENT_TIMEOUT_MS},
-	[VERB_CLAIM] = {"claiming runs", VIBE_STATEMENT_TIMEOUT_MS},
+	[VERB_CLAIM] = {"claiming runs", VIBE_STATEMENT_TIMEOUT_MS, true},
 	[VERB_UNCLAIM] = {"looking for paused runs", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_MARK_STARTED] = {"marking runs as started", VIBE_STATEMENT_TIMEOUT_MS},
 	[VERB_NEXT_DUE] = {"asking for the next back-off", VIBE_STATEMENT_TIMEOUT_MS},
@@ -152,15 +152,15 @@ vibe_run_verb(VibeVerb verb, VibeVerbBody body, void *arg)
 }
 
 /*
- * Have everything on disk, and where commits wait for standbys, there.  As a
- * rule it is already: the transaction that claims the next runs has waited.
+ * Have everything on disk, and where commits wait for standbys, there.  Without
+ * synchronous_commit only if somebody insists.
  */
 void
-vibe_verb_flush(void)
+vibe_verb_flush(bool insist)
 {
 	if (XLogRecPtrIsInvalid(unflushed))
 		return;
-	if (synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
+	if (insist || synchronous_commit > SYNCHRONOUS_COMMIT_OFF)
 	{
 		XLogFlush(unflushed);
 		HOLD_INTERRUPTS();

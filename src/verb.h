@@ -30,7 +30,7 @@ typedef enum VibeVerb
 typedef void (*VibeVerbBody) (void *arg, MemoryContext caller);
 
 extern bool vibe_run_verb(VibeVerb verb, VibeVerbBody body, void *arg);
-extern void vibe_verb_flush(void);
+extern void vibe_verb_flush(bool insist);
 extern int64 vibe_verb_retry_at(int64 now);
 extern const char *vibe_verb_problem(void);
 extern bool vibe_verb_take_activity(void);

@@ -398,8 +398,6 @@ claim_body(void *arg, MemoryContext caller)
 	values[4] = text_array(slots->fallbacks, slots->count);
 	values[5] = text_array(slots->fallback_models, slots->count);
 
-	/* a process must not exist before the row that says so is on disk */
-	ForceSyncCommit();
 	call("SELECT run_id, runner, run, more FROM vibe._claim_runs($1, $2, $3, $4, $5, $6)", 6, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -702,10 +700,8 @@ finish_body(void *arg, MemoryContext caller)
 	FinishArg  *finish = arg;
 
 	if (finish->count > 1)
-	{
 		lock_tasks(finish);
-		finish_guarded(finish, NULL, caller);
-	}
+	finish_guarded(finish, NULL, caller);
 	for (int i = 0; i < finish->count; i++)
 	{
 		if (finish->items[i].finished)

@@ -22,6 +22,7 @@
 #include "buffer.h"
 #include "exit_record.h"
 #include "frame.h"
+#include "workspace.h"
 
 #define RECORD_LIMIT ((size_t) 2 * 1024 * 1024)
 #define RESULT_LIMIT_ASCII ((size_t) 1024 * 1024)
@@ -202,8 +203,7 @@ static int
 open_temporary(int dir_fd, const char *name, char *temporary, size_t size)
 {
 	snprintf(temporary, size, "%s.tmp", name);
-	unlinkat(dir_fd, temporary, 0);
-	return openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return file_open_empty(dir_fd, temporary);
 }
 
 /* Puts a file in place, whole; durable: with its bytes on disk before its name is there. */

@@ -67,7 +67,7 @@ main(int argc, char **argv)
 	else if (has_dir && strcmp(argv[1], "wait") == 0)
 		wait_main(argv + 1);
 	else if (has_dir && strcmp(argv[1], "run") == 0)
-		run_main(argv[2]);
+		run_main(argv[2], -1);
 	else if (has_dir && strcmp(argv[1], "sweep") == 0)
 		sweep_main(argv[2]);
 	else if (has_dir && strcmp(argv[1], "sweep-here") == 0)

@@ -38,6 +38,7 @@ typedef struct Run
 	Loop		loop;
 	Signals		signals;
 	int			dir_fd;
+	int			dispatcher_fd;	/* closing it says that the record is there; -1: none */
 	const char *dir;
 	Launch		launch;
 	Secrets		secrets;
@@ -126,6 +127,9 @@ run_on_closed(void *context)
 	close(run->loop.epoll_fd);
 	close(run->signals.source.fd);
 	run_write_record(run);
+	/* so that nobody has to wait until the kernel is done with us */
+	if (run->dispatcher_fd >= 0)
+		close(run->dispatcher_fd);
 }
 
 /* A run that ends before there is an agent. */
@@ -531,14 +535,32 @@ base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* The dispatcher starts a run with one byte; it may also take it back, or be gone. */
+static bool
+may_go(int dispatcher_fd)
+{
+	char		go;
+	ssize_t		got;
+
+	do
+		got = read(dispatcher_fd, &go, 1);
+	while (got < 0 && errno == EINTR);
+	return got == 1;
+}
+
+/*
+ * dispatcher_fd: a pipe on which the word to start is waited for, and which is
+ * closed as soon as the exit record is there; -1: neither.
+ */
 void
-run_main(const char *dir)
+run_main(const char *dir, int dispatcher_fd)
 {
 	static Run	run;
 	char	   *problem = NULL;
 	json_t	   *document;
 
 	run.dir = dir;
+	run.dispatcher_fd = dispatcher_fd;
 	run.report.run_id = base_name(dir);
 	run.report.cost = -1;
 	run.report.retry_after = -1;
@@ -551,7 +573,7 @@ run_main(const char *dir)
 	}
 	document = launch_read(run.dir_fd, &problem);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (!run_take(run.dir_fd))
+	if ((dispatcher_fd >= 0 && !may_go(dispatcher_fd)) || !run_take(run.dir_fd))
 		return;
 	run.signals.on_end = run_on_signal;
 	run.signals.on_child = run_on_child;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -46,27 +47,56 @@ run_describe_self(void)
 	return text;
 }
 
+static void
+meta_name(char *name, size_t size)
+{
+	snprintf(name, size, "meta.%d", (int) getpid());
+}
+
+/* The inode of the description that was made ahead; 0 if none was. */
+static ino_t made_ahead = 0;
+
+static bool
+meta_make(int dir_fd, const char *name)
+{
+	const char *text = run_describe_self();
+	struct stat info;
+	int			fd;
+	bool		made;
+
+	/* a leftover of a dead process with our pid */
+	unlinkat(dir_fd, name, 0);
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	made = text != NULL && write(fd, text, strlen(text)) == (ssize_t) strlen(text) && fstat(fd, &info) == 0;
+	close(fd);
+	if (made)
+		made_ahead = info.st_ino;
+	return made;
+}
+
+/* Makes the description where the run will probably be: a shim that waits has the time. */
+void
+run_take_ahead(int dir_fd)
+{
+	char		name[32];
+
+	meta_name(name, sizeof(name));
+	meta_make(dir_fd, name);
+}
+
 /* True: the run is ours.  False: somebody else has it, or the directory is unusable. */
 bool
 run_take(int dir_fd)
 {
 	char		name[32];
-	const char *text = run_describe_self();
-	bool		taken = false;
-	int			fd;
+	struct stat info;
+	bool		taken;
 
-	snprintf(name, sizeof(name), "meta.%d", (int) getpid());
-	/* a leftover of a dead process with our pid */
-	unlinkat(dir_fd, name, 0);
-	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd >= 0 && text != NULL)
-	{
-		ssize_t		length = strlen(text);
-
-		taken = write(fd, text, length) == length && linkat(dir_fd, name, dir_fd, "started", 0) == 0;
-	}
-	if (fd >= 0)
-		close(fd);
+	meta_name(name, sizeof(name));
+	taken = made_ahead != 0 && fstatat(dir_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_ino == made_ahead;
+	taken = (taken || meta_make(dir_fd, name)) && linkat(dir_fd, name, dir_fd, "started", 0) == 0;
 	unlinkat(dir_fd, name, 0);
 	return taken;
 }

@@ -4,9 +4,11 @@
  *
  * While agents work, the dispatcher keeps one shim that is loaded and waits on
  * its standard input.  The next run is handed to it as one message, so that
- * between two agents no program has to be loaded but the agent itself.  A shim
- * that waits has no run: nothing depends on it, and it ends with its dispatcher,
- * whose end of the pipe closes.
+ * between two agents no program has to be loaded but the agent itself, and is
+ * started by one more byte: until then it may be taken back.  A shim that waits
+ * has no run: nothing depends on it, and it ends with its dispatcher, whose end
+ * of the pipe closes.  Our end of it is our last word: closing it says that the
+ * exit record is there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +63,29 @@ leave_pipe(void)
 	return left;
 }
 
+/* What needs no run is done in the directory that the next one will probably get. */
+static void
+prepare(const char *word)
+{
+	char		dir[PATH_MAX];
+	size_t		length = strlen(word);
+	int			fd;
+
+	while (length > 0 && word[length - 1] == ' ')
+		length--;
+	if (length >= sizeof(dir))
+		return;
+	memcpy(dir, word, length);
+	dir[length] = '\0';
+	environment_know_user();
+	(void) run_describe_self();
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	run_take_ahead(fd);
+	close(fd);
+}
+
 /*
  * "wait DIR" becomes "run DIR" for whoever lists processes: both words lie behind
  * one another in memory, and the directory waited with has room for any run's.
@@ -81,13 +106,14 @@ void
 wait_main(char **words)
 {
 	static char message[PIPE_BUF];
+	int			pipe;
 
-	environment_know_user();
-	(void) run_describe_self();
+	prepare(words[1]);
 	if (!read_message(message, sizeof(message)))
 		return;
 	show_run(words, message);
 	take_environment(message + strlen(message) + 1);
+	pipe = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (leave_pipe() && chdir(message) == 0)
-		run_main(message);
+		run_main(message, pipe);
 }

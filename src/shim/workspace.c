@@ -112,14 +112,31 @@ make_beneath(int dir_fd, const char *path, char **problem)
 	return made;
 }
 
+/*
+ * An empty file to write: one that was made before there was anything to write
+ * into it, else a new one.  -1 if there can be none.
+ */
+int
+file_open_empty(int dir_fd, const char *name)
+{
+	int			fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat info;
+
+	if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0 &&
+		info.st_nlink == 1 && info.st_uid == geteuid() && (info.st_mode & 077) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	unlinkat(dir_fd, name, 0);
+	return openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 static bool
 file_write(int dir_fd, const char *name, const char *bytes, size_t length, char **problem)
 {
-	int			fd;
+	int			fd = file_open_empty(dir_fd, name);
 	size_t		done = 0;
 
-	unlinkat(dir_fd, name, 0);
-	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	while (fd >= 0 && done < length)
 	{
 		ssize_t		written = write(fd, bytes + done, length - done);

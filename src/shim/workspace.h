@@ -24,6 +24,7 @@ extern bool place_make(Place *place, const Launch *launch, const char *run_dir,
 					   bool other_user, char **problem);
 extern json_t *place_input(const Launch *launch);
 extern void place_clean(Place *place);
+extern int	file_open_empty(int dir_fd, const char *name);
 extern bool file_read_beneath(int dir_fd, const char *path, off_t limit,
 							  Buffer *content, char **problem);
 extern void place_store_output(const Place *place, const char *path,
