@@ -259,7 +259,7 @@ BEGIN
                leftover_processes = vibe._small_count(e.record -> 'leftover_processes')
           FROM unnest(ends) e
           LEFT JOIN LATERAL (
-            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
+            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL AND jsonb_typeof(told.usage) = 'object' THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
          WHERE r.id = e.run_id AND r.ended_at IS NULL
@@ -623,8 +623,10 @@ BEGIN
               FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
         )
         SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
-    UPDATE vibe.providers p SET probed_at = at
-     WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+    IF EXISTS (SELECT 1 FROM vibe.providers p WHERE p.paused_until <= at AND p.probed_at IS NULL) THEN
+        UPDATE vibe.providers p SET probed_at = at
+         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';
@@ -744,7 +746,7 @@ BEGIN
     BEGIN
         parsed := vibe._known_record(_finish_run.record::jsonb);
         IF run.closed_at IS NULL AND mine.holds THEN
-            has_result := vibe._finish_plainly(run.id, run.provider, parsed, at) OR vibe._accept(task, run, parsed, at);
+            has_result := vibe._accept(task, run, parsed, at);
         END IF;
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
         OR insufficient_resources OR operator_intervention OR system_error THEN
@@ -756,7 +758,7 @@ BEGIN
     END;
     IF has_result THEN
         PERFORM vibe._wake(true);
-        RETURN QUERY SELECT true, vibe._publish_path(task, run);
+        RETURN QUERY SELECT true, CASE WHEN vibe._may_be_staged(parsed) THEN vibe._publish_path(task, run) END;
         RETURN;
     ELSIF run.closed_at IS NULL AND mine.holds THEN
         PERFORM vibe._reject(task, run, parsed, at);
@@ -768,11 +770,14 @@ BEGIN
         PERFORM vibe._wake(true);
     END IF;
     RETURN QUERY SELECT run.outcome IN ('done', 'revise'),
-        CASE WHEN run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded) THEN vibe._publish_path(task, run) END;
+        CASE WHEN vibe._may_be_staged(parsed) AND (run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded))
+             THEN vibe._publish_path(task, run) END;
 END
 $$;
 
--- Tables written: runs, work, tasks, providers. The tasks are locked by the caller (_lock_runs).
+-- Most ends are these, and the next agent waits for them: few statements find and write what is to be done.
+-- Tables written: runs, work, tasks, providers. Locks: the tasks, ids ascending; where other ends follow in the
+-- transaction the caller has them, and those of chores, before (_lock_runs).
 CREATE FUNCTION vibe._finish_plain_runs(run_ids bigint[], records text[])
     RETURNS TABLE (run_id bigint, publish_path text)
     LANGUAGE plpgsql
@@ -784,19 +789,27 @@ DECLARE
     at timestamptz := vibe._begin_verb();
     items vibe._completion[] := ARRAY(
         SELECT vibe._completion_of(p.nth, p.run_id, p.record)
-          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
+          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record
+                  FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth) OFFSET 0) p
          WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
-    moves vibe._plain_move[] := vibe._plain_moves(items);
+    moves vibe._plain_move[];
 BEGIN
+    IF items = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids)) ORDER BY t.id FOR NO KEY UPDATE;
+    moves := vibe._plain_moves(items);
     IF moves = '{}' THEN
         RETURN;
     END IF;
     PERFORM vibe._move_plainly(moves, items, at);
-    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m));
+    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m))
+       FROM (SELECT FROM vibe.providers p WHERE p.paused_until IS NOT NULL LIMIT 1) paused;
     PERFORM vibe._wake(true);
     RETURN QUERY
-        SELECT r.id, vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
-         WHERE r.id IN (SELECT m.run_id FROM unnest(moves) m);
+        SELECT m.run_id, CASE WHEN vibe._may_be_staged(i.record) THEN (
+                   SELECT vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id WHERE r.id = m.run_id) END
+          FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth;
 END
 $$;
 COMMENT ON FUNCTION vibe._finish_plain_runs(bigint[], text[]) IS 'Of dispatched runs whose processes have ended, finishes those set-wise that are done and after which just the next step is ready, and returns them; the others are _finish_run()''s. Any error is a reason to finish all of them one by one.';
@@ -837,9 +850,11 @@ BEGIN
     IF outlook.is_draining THEN
         RETURN;
     END IF;
-    able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
     IF outlook.has_limits THEN
+        able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
         ceilings := vibe._ceilings_in_play(at);
+    ELSE
+        able := vibe._unlimited_agents('{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs);
     END IF;
     -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
     -- locked. Not at once, as the limits of what is only looked at are held, too.
@@ -1053,33 +1068,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._completion_of(bigint, bigint, jsonb) IS 'The result that an exit record brings, as a completion of its run.';
 
-CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb, at timestamptz)
-    RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    items vibe._completion[];
-    moves vibe._plain_move[];
-BEGIN
-    IF record ->> 'outcome' <> 'done' THEN
-        RETURN false;
-    END IF;
-    items := ARRAY[vibe._completion_of(1, run_id, record)];
-    moves := vibe._plain_moves(items);
-    IF moves = '{}' THEN
-        RETURN false;
-    END IF;
-    PERFORM vibe._move_plainly(moves, items, at);
-    IF provider IS NOT NULL THEN
-        PERFORM vibe._providers_work(ARRAY[run_id]);
-    END IF;
-    RETURN true;
-END
-$$;
-COMMENT ON FUNCTION vibe._finish_plainly(bigint, text, jsonb, timestamptz) IS 'Closes an open run that is done and after which just the next step is ready; false, with nothing changed, for any other.';
-
 CREATE OR REPLACE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], max_runs integer, spare integer)
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
@@ -1202,7 +1190,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION
-    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._completion_of, vibe._finish_plainly, vibe._complete_plain_results, vibe._try_complete
+    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._completion_of, vibe._complete_plain_results, vibe._try_complete
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace, vibe._result_of, vibe._completion_of TO vibe_viewer;
 
@@ -1493,12 +1481,9 @@ AS $$
 DECLARE
     fallback_model text;
 BEGIN
-    -- Most runner files have none, and this is asked of every run.
-    IF array_remove(fallback_models, NULL) <> '{}' THEN
-        SELECT f.model INTO fallback_model
-          FROM vibe.current_agents a JOIN unnest(runners, fallback_models) f(runner, model) ON f.runner = a.runner
-         WHERE a.name = run.agent_name AND a.runner <> run.runner;
-    END IF;
+    SELECT f.model INTO fallback_model
+      FROM vibe.current_agents a JOIN unnest(runners, fallback_models) f(runner, model) ON f.runner = a.runner
+     WHERE a.name = run.agent_name AND a.runner <> run.runner;
     IF fallback_model IS NOT NULL THEN
         UPDATE vibe.runs r SET model = fallback_model WHERE r.id = run.id RETURNING r.* INTO STRICT run;
     END IF;
@@ -1520,9 +1505,12 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     outlook record;
+    able vibe._able_agent[];
     ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
+    taken vibe._taken[];
+    has_fallback_models boolean := array_remove(fallback_models, NULL) <> '{}';
     opened record;
 BEGIN
     SELECT * INTO outlook FROM vibe._claim_outlook(at);
@@ -1536,23 +1524,37 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF outlook.has_limits THEN
-        ceilings := vibe._ceilings_in_play(at);
+    IF NOT outlook.has_limits THEN
+        taken := vibe._take_the_only_one(runners, free_slots, providers);
     END IF;
-    chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
-    within := chosen;
-    IF outlook.has_limits THEN
-        PERFORM vibe._note_crossings(ceilings, runners, providers, at);
-        within := vibe._within_limits(chosen, at);
+    more := false;
+    IF taken IS NULL THEN
+        IF outlook.has_limits THEN
+            able := vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
+            ceilings := vibe._ceilings_in_play(at);
+        ELSE
+            able := vibe._unlimited_agents(runners, free_slots, providers, NULL, max_runs);
+        END IF;
+        chosen := vibe._choose(able, ceilings, max_runs, 0);
+        within := chosen;
+        IF outlook.has_limits THEN
+            PERFORM vibe._note_crossings(ceilings, runners, providers, at);
+            within := vibe._within_limits(chosen, at);
+        END IF;
+        more := cardinality(within) < cardinality(chosen);
+        taken := vibe._take(within, max_runs);
     END IF;
-    more := cardinality(within) < cardinality(chosen);
-    IF within = '{}' THEN
+    IF taken = '{}' THEN
         RETURN;
     END IF;
-    FOR opened IN SELECT * FROM vibe._open_runs(vibe._take(within, max_runs), at) LOOP
+    FOR opened IN SELECT * FROM vibe._open_runs(taken, at) LOOP
         run_id := (opened.run).id;
         runner := (opened.run).runner;
-        run := vibe._launch(vibe._take_fallback_model(opened.run, runners, fallback_models), opened.token);
+        -- Most runner files name none.
+        IF has_fallback_models THEN
+            opened.run := vibe._take_fallback_model(opened.run, runners, fallback_models);
+        END IF;
+        run := vibe._launch(opened.run, opened.token);
         RETURN NEXT;
     END LOOP;
 END
@@ -2406,3 +2408,175 @@ BEGIN ATOMIC
      WHERE k.kept_for > interval '0' AND k.oldest < at - k.kept_for * 1.1 - interval '1 day';
 END;
 COMMENT ON FUNCTION vibe._health_retention(timestamptz) IS 'Whether something is left that is older than its retention by far.';
+
+CREATE OR REPLACE FUNCTION vibe._render_prompt(template text, fields jsonb)
+    RETURNS text
+    LANGUAGE plpgsql
+    IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    -- A piece after a brace is a field and what follows it, or text as it stands: a word that is no field, braces
+    -- in prose. No pattern is matched, since this is done at every launch.
+    RETURN (
+        SELECT coalesce(string_agg(
+                   CASE WHEN piece.n = 1 THEN piece.text
+                        WHEN strpos(piece.text, '}') > 0 AND fields ? split_part(piece.text, '}', 1)
+                        THEN coalesce(fields ->> split_part(piece.text, '}', 1), '-') || substr(piece.text, strpos(piece.text, '}') + 1)
+                        ELSE '{' || piece.text END, '' ORDER BY piece.n), '')
+          FROM string_to_table(template, '{') WITH ORDINALITY piece(text, n));
+END
+$$;
+COMMENT ON FUNCTION vibe._render_prompt(text, jsonb) IS 'Fills {fields} of a template in one pass; an empty field becomes "-".';
+
+CREATE OR REPLACE FUNCTION vibe._launch(run vibe.runs, token text)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    launch jsonb;
+    fields jsonb;
+    template text;
+    before_step integer;
+    inputs jsonb;
+BEGIN
+    SELECT jsonb_build_object(
+               'contract', 1, 'kind', run.kind, 'run_id', run.id::text, 'task_id', t.id, 'branch', run.branch, 'step', run.step,
+               'step_label', s.label, 'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model,
+               'campaign_id', t.campaign_id, 'campaign', c.slug, 'project', p.slug, 'title', t.title,
+               'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
+               'token', token, 'revision_notes', n.notes, 'note', w.note, 'session', run.session_id,
+               'resume_session', run.resumed_session, 'timeout_s', extract(epoch FROM s.timeout)::bigint,
+               'budget_usd', run.reserved_usd, 'price', CASE WHEN run.reserved_usd IS NOT NULL THEN vibe._price_told(run.model, run.claimed_at) END,
+               'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id, d.oid)),
+           jsonb_build_object(
+               'agent', a.name, 'agent_description', coalesce(a.description, ''), 'skill_path', a.skill_path, 'skills', k.lines,
+               'task_id', t.id, 'title', t.title, 'description', coalesce(t.description, ''), 'keyword', t.keyword,
+               'step', run.step, 'step_label', s.label, 'step_description', coalesce(s.description, ''),
+               'deliverable', s.deliverable, 'project', p.name, 'project_description', coalesce(p.description, ''),
+               'campaign', c.name, 'campaign_description', coalesce(c.description, ''),
+               'seed_keywords', array_to_string(c.seed_keywords[1:50], ', '),
+               'competitor_urls', array_to_string(c.competitor_urls[1:50], ', '),
+               'focus_groups', array_to_string(c.focus_group_ids[1:50], ', '),
+               'revision_notes', n.notes, 'note', w.note,
+               'output_file', coalesce(s.output_dir || '/', '') || vibe._output_slug(t, run.branch) || '.md'),
+           coalesce(a.prompt_template, vibe.default_prompt_template()),
+           CASE WHEN run.branch = '' THEN run.step ELSE s.trigger_after_step + 1 END
+      INTO STRICT launch, fields, template, before_step
+      FROM vibe.tasks t
+      JOIN vibe.projects p ON p.id = t.project_id
+      JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = run.branch AND s.step = run.step
+      JOIN vibe.current_agents a ON a.name = run.agent_name
+     CROSS JOIN LATERAL (SELECT string_agg(format('%s (%s)', k.slug, k.path), E'\n' ORDER BY x.position) AS lines,
+                                coalesce(jsonb_agg(jsonb_build_object('slug', k.slug, 'path', k.path, 'kind', k.kind) ORDER BY x.position), '[]') AS list
+                           FROM vibe.agent_skills x JOIN vibe.skills k ON k.slug = x.skill_slug WHERE x.agent_name = run.agent_name) k
+      JOIN pg_catalog.pg_database d ON d.datname = current_database()
+      LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
+      LEFT JOIN vibe.work w ON w.task_id = t.id AND w.branch = run.branch
+     CROSS JOIN LATERAL (SELECT CASE WHEN run.branch = '' THEN t.rejection_notes ELSE vibe._revision_notes(t, run.branch) END AS notes OFFSET 0) n
+     WHERE t.id = run.task_id;
+    inputs := vibe._inputs(run.task_id, run.branch, before_step);
+    fields := fields || jsonb_build_object('earlier_results', CASE WHEN inputs <> '[]' THEN vibe._earlier_results(inputs) END);
+    RETURN launch || jsonb_build_object('inputs', inputs,
+        'resume_usage', CASE WHEN run.resumed_session IS NOT NULL THEN vibe._usage_of_session(run) END, 'prompt', vibe._render_prompt(template, fields));
+END
+$$;
+COMMENT ON FUNCTION vibe._launch(vibe.runs, text) IS 'What the supervisor and the agent of a run are told, as one JSON object.';
+
+CREATE OR REPLACE FUNCTION vibe._launch_chore(run vibe.runs, token text)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    chore vibe.chores;
+    agent vibe.current_agents;
+    launch jsonb;
+    messages jsonb;
+BEGIN
+    SELECT * INTO chore FROM vibe.chores c WHERE c.run_id = run.id;
+    SELECT * INTO agent FROM vibe.current_agents a WHERE a.name = chore.agent_name;
+    launch := jsonb_build_object('contract', 1, 'kind', run.kind, 'run_id', run.id::text, 'branch', '', 'step', 0,
+        'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model, 'skill_path', agent.skill_path, 'token', token,
+        'session', run.session_id, 'budget_usd', run.reserved_usd, 'note', chore.note, 'inputs', '[]'::jsonb,
+        'traceparent', vibe._traceparent(0, run.id, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())));
+    IF run.kind = 'notify' THEN
+        messages := vibe._messages(chore.channel, run.id);
+        RETURN launch || jsonb_build_object('channel', chore.channel, 'messages', messages,
+            'prompt', (SELECT string_agg(m.value ->> 'text', E'\n\n' ORDER BY m.n) FROM jsonb_array_elements(messages) WITH ORDINALITY m(value, n)));
+    END IF;
+    RETURN launch || jsonb_build_object('prompt', vibe._render_prompt(vibe.default_heartbeat_template(), jsonb_build_object(
+        'agent', run.agent_name, 'agent_description', coalesce(agent.description, ''), 'skill_path', agent.skill_path, 'note', chore.note)));
+END
+$$;
+COMMENT ON FUNCTION vibe._launch_chore(vibe.runs, text) IS 'What the supervisor and the agent, or the notifier, of a chore''s run are told, as one JSON object.';
+
+CREATE FUNCTION vibe._unlimited_agents(runners text[], free_slots integer[], providers text[], only_agents text[], max_runs integer)
+    RETURNS vibe._able_agent[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT (a.name, r.name, r.provider, CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END, r.free,
+                CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END)::vibe._able_agent
+          FROM vibe.current_agents a
+          LEFT JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON only_agents IS NULL AND r.name = a.runner
+         WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END);
+END
+$$;
+COMMENT ON FUNCTION vibe._unlimited_agents(text[], integer[], text[], text[], integer) IS 'Agents with room for another run where _claim_outlook() has seen no limit: _able_agents() without what it counts.';
+
+CREATE FUNCTION vibe._take_the_only_one(runners text[], free_slots integer[], providers text[])
+    RETURNS vibe._taken[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ready bigint := (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r);
+BEGIN
+    IF ready <> 1 THEN
+        RETURN CASE ready WHEN 0 THEN ARRAY[]::vibe._taken[] END;
+    END IF;
+    RETURN ARRAY(
+        SELECT (w, r.name, r.provider, coalesce(c.run_budget_usd,
+                CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END))::vibe._taken
+          FROM vibe.work w
+          JOIN vibe.current_agents a ON a.name = w.agent_name
+          JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
+          LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
+         WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
+           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND l.ended_at IS NULL)
+         LIMIT 1
+           FOR UPDATE OF w SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed. NULL where several are ready, which have to be chosen from.';
+
+CREATE FUNCTION vibe._may_be_staged(record jsonb)
+    RETURNS boolean
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT record -> 'staged' IS DISTINCT FROM 'false';
+END;
+COMMENT ON FUNCTION vibe._may_be_staged(jsonb) IS 'Whether a run may have left an output file to be published: false only if its exit record says so.';
+
+DROP FUNCTION vibe._traceparent(bigint, bigint);
+CREATE FUNCTION vibe._traceparent(task_id bigint, run_id bigint, database oid)
+    RETURNS text
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT '00-' || md5('task ' || task_id || ' ' || database) || '-' || left(md5('run ' || run_id), 16) || '-01';
+END;
+COMMENT ON FUNCTION vibe._traceparent(bigint, bigint, oid) IS 'W3C trace context of a run: the trace is the task''s, the span the run''s.';
+REVOKE ALL ON FUNCTION vibe._unlimited_agents, vibe._take_the_only_one, vibe._may_be_staged, vibe._traceparent FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vibe._unlimited_agents, vibe._may_be_staged, vibe._traceparent TO vibe_viewer;

@@ -92,7 +92,7 @@ BEGIN
                leftover_processes = vibe._small_count(e.record -> 'leftover_processes')
           FROM unnest(ends) e
           LEFT JOIN LATERAL (
-            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
+            SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL AND jsonb_typeof(told.usage) = 'object' THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
          WHERE r.id = e.run_id AND r.ended_at IS NULL

@@ -45,13 +45,15 @@ CREATE FUNCTION vibe._render_prompt(template text, fields jsonb)
 AS $$
 #variable_conflict use_column
 BEGIN
-    -- Pieces between fields and fields alternate; an unknown {word} is left as it stands.
+    -- A piece after a brace is a field and what follows it, or text as it stands: a word that is no field, braces
+    -- in prose. No pattern is matched, since this is done at every launch.
     RETURN (
-        SELECT string_agg(piece.text || coalesce(CASE WHEN fields ? field.name THEN coalesce(fields ->> field.name, '-')
-                                                      ELSE field.match END, ''), '' ORDER BY piece.n)
-          FROM regexp_split_to_table(template, '[{][a-z_]+[}]') WITH ORDINALITY piece(text, n)
-          LEFT JOIN (SELECT m.m[1] AS match, btrim(m.m[1], '{}') AS name, m.n
-                       FROM regexp_matches(template, '[{][a-z_]+[}]', 'g') WITH ORDINALITY m(m, n)) field ON field.n = piece.n);
+        SELECT coalesce(string_agg(
+                   CASE WHEN piece.n = 1 THEN piece.text
+                        WHEN strpos(piece.text, '}') > 0 AND fields ? split_part(piece.text, '}', 1)
+                        THEN coalesce(fields ->> split_part(piece.text, '}', 1), '-') || substr(piece.text, strpos(piece.text, '}') + 1)
+                        ELSE '{' || piece.text END, '' ORDER BY piece.n), '')
+          FROM string_to_table(template, '{') WITH ORDINALITY piece(text, n));
 END
 $$;
 COMMENT ON FUNCTION vibe._render_prompt(text, jsonb) IS 'Fills {fields} of a template in one pass; an empty field becomes "-".';
@@ -182,10 +184,10 @@ BEGIN
                'step_label', s.label, 'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model,
                'campaign_id', t.campaign_id, 'campaign', c.slug, 'project', p.slug, 'title', t.title,
                'slug', vibe._output_slug(t, run.branch), 'skill_path', a.skill_path, 'skills', k.list, 'output_dir', s.output_dir,
-               'token', token, 'revision_notes', vibe._revision_notes(t, run.branch), 'note', w.note, 'session', run.session_id,
+               'token', token, 'revision_notes', n.notes, 'note', w.note, 'session', run.session_id,
                'resume_session', run.resumed_session, 'timeout_s', extract(epoch FROM s.timeout)::bigint,
                'budget_usd', run.reserved_usd, 'price', CASE WHEN run.reserved_usd IS NOT NULL THEN vibe._price_told(run.model, run.claimed_at) END,
-               'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id)),
+               'deliverable', s.deliverable, 'traceparent', vibe._traceparent(t.id, run.id, d.oid)),
            jsonb_build_object(
                'agent', a.name, 'agent_description', coalesce(a.description, ''), 'skill_path', a.skill_path, 'skills', k.lines,
                'task_id', t.id, 'title', t.title, 'description', coalesce(t.description, ''), 'keyword', t.keyword,
@@ -195,7 +197,7 @@ BEGIN
                'seed_keywords', array_to_string(c.seed_keywords[1:50], ', '),
                'competitor_urls', array_to_string(c.competitor_urls[1:50], ', '),
                'focus_groups', array_to_string(c.focus_group_ids[1:50], ', '),
-               'revision_notes', vibe._revision_notes(t, run.branch), 'note', w.note,
+               'revision_notes', n.notes, 'note', w.note,
                'output_file', coalesce(s.output_dir || '/', '') || vibe._output_slug(t, run.branch) || '.md'),
            coalesce(a.prompt_template, vibe.default_prompt_template()),
            CASE WHEN run.branch = '' THEN run.step ELSE s.trigger_after_step + 1 END
@@ -207,12 +209,15 @@ BEGIN
      CROSS JOIN LATERAL (SELECT string_agg(format('%s (%s)', k.slug, k.path), E'\n' ORDER BY x.position) AS lines,
                                 coalesce(jsonb_agg(jsonb_build_object('slug', k.slug, 'path', k.path, 'kind', k.kind) ORDER BY x.position), '[]') AS list
                            FROM vibe.agent_skills x JOIN vibe.skills k ON k.slug = x.skill_slug WHERE x.agent_name = run.agent_name) k
+      JOIN pg_catalog.pg_database d ON d.datname = current_database()
       LEFT JOIN vibe.campaigns c ON c.id = t.campaign_id
       LEFT JOIN vibe.work w ON w.task_id = t.id AND w.branch = run.branch
+     CROSS JOIN LATERAL (SELECT CASE WHEN run.branch = '' THEN t.rejection_notes ELSE vibe._revision_notes(t, run.branch) END AS notes OFFSET 0) n
      WHERE t.id = run.task_id;
     inputs := vibe._inputs(run.task_id, run.branch, before_step);
-    fields := fields || jsonb_build_object('earlier_results', vibe._earlier_results(inputs));
-    RETURN launch || jsonb_build_object('inputs', inputs, 'resume_usage', vibe._usage_of_session(run), 'prompt', vibe._render_prompt(template, fields));
+    fields := fields || jsonb_build_object('earlier_results', CASE WHEN inputs <> '[]' THEN vibe._earlier_results(inputs) END);
+    RETURN launch || jsonb_build_object('inputs', inputs,
+        'resume_usage', CASE WHEN run.resumed_session IS NOT NULL THEN vibe._usage_of_session(run) END, 'prompt', vibe._render_prompt(template, fields));
 END
 $$;
 COMMENT ON FUNCTION vibe._launch(vibe.runs, text) IS 'What the supervisor and the agent of a run are told, as one JSON object.';
@@ -227,20 +232,14 @@ END;
 COMMENT ON FUNCTION vibe._output_slug(vibe.tasks, text) IS 'File name of an output without its ending: the task''s slug, for a branch with its label.';
 
 -- One trace per task, one span per run, both derived: nothing to store, the same after a restore.
-CREATE FUNCTION vibe._traceparent(task_id bigint, run_id bigint)
+CREATE FUNCTION vibe._traceparent(task_id bigint, run_id bigint, database oid)
     RETURNS text
-    LANGUAGE plpgsql
+    LANGUAGE sql
     STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    RETURN (
-        SELECT '00-' || md5('task ' || task_id || ' ' || (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
-            || '-' || left(md5('run ' || run_id), 16) || '-01');
-END
-$$;
-COMMENT ON FUNCTION vibe._traceparent(bigint, bigint) IS 'W3C trace context of a run: the trace is the task''s, the span the run''s.';
+BEGIN ATOMIC
+    SELECT '00-' || md5('task ' || task_id || ' ' || database) || '-' || left(md5('run ' || run_id), 16) || '-01';
+END;
+COMMENT ON FUNCTION vibe._traceparent(bigint, bigint, oid) IS 'W3C trace context of a run: the trace is the task''s, the span the run''s.';
 
 CREATE FUNCTION vibe.get_run_input(run_id bigint, lock_token text)
     RETURNS jsonb

@@ -113,6 +113,24 @@ END
 $$;
 COMMENT ON FUNCTION vibe._able_agents(text[], integer[], text[], text[], text[], integer, timestamptz) IS 'Agents with room for another run, the runner and the provider it would use, and how many runs at most.';
 
+-- The same where nothing has a limit or a pause, as in most databases: nothing is counted then.
+CREATE FUNCTION vibe._unlimited_agents(runners text[], free_slots integer[], providers text[], only_agents text[], max_runs integer)
+    RETURNS vibe._able_agent[]
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT (a.name, r.name, r.provider, CASE WHEN only_agents IS NULL THEN r.free ELSE max_runs END, r.free,
+                CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END)::vibe._able_agent
+          FROM vibe.current_agents a
+          LEFT JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON only_agents IS NULL AND r.name = a.runner
+         WHERE a.paused_at IS NULL AND CASE WHEN only_agents IS NULL THEN r.free > 0 ELSE a.name = ANY (only_agents) END);
+END
+$$;
+COMMENT ON FUNCTION vibe._unlimited_agents(text[], integer[], text[], text[], integer) IS 'Agents with room for another run where _claim_outlook() has seen no limit: _able_agents() without what it counts.';
+
 -- What the ceilings leave to the runs of one agent for one campaign.
 CREATE FUNCTION vibe._purse(
     campaign_id bigint, able vibe._able_agent, ceilings vibe._ceiling[],
@@ -420,8 +438,10 @@ BEGIN
               FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
         )
         SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
-    UPDATE vibe.providers p SET probed_at = at
-     WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+    IF EXISTS (SELECT 1 FROM vibe.providers p WHERE p.paused_until <= at AND p.probed_at IS NULL) THEN
+        UPDATE vibe.providers p SET probed_at = at
+         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';

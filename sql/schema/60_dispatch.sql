@@ -35,12 +35,9 @@ AS $$
 DECLARE
     fallback_model text;
 BEGIN
-    -- Most runner files have none, and this is asked of every run.
-    IF array_remove(fallback_models, NULL) <> '{}' THEN
-        SELECT f.model INTO fallback_model
-          FROM vibe.current_agents a JOIN unnest(runners, fallback_models) f(runner, model) ON f.runner = a.runner
-         WHERE a.name = run.agent_name AND a.runner <> run.runner;
-    END IF;
+    SELECT f.model INTO fallback_model
+      FROM vibe.current_agents a JOIN unnest(runners, fallback_models) f(runner, model) ON f.runner = a.runner
+     WHERE a.name = run.agent_name AND a.runner <> run.runner;
     IF fallback_model IS NOT NULL THEN
         UPDATE vibe.runs r SET model = fallback_model WHERE r.id = run.id RETURNING r.* INTO STRICT run;
     END IF;
@@ -48,6 +45,34 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._take_fallback_model(vibe.runs, text[], text[]) IS 'The run, with the model that its agent''s runner names for a stand-in where one stands in.';
+
+-- Between two steps of one task on a quiet server there is nothing to choose from, and the next agent waits.
+-- Tables written: none; locks the work row (SKIP LOCKED).
+CREATE FUNCTION vibe._take_the_only_one(runners text[], free_slots integer[], providers text[])
+    RETURNS vibe._taken[]
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ready bigint := (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r);
+BEGIN
+    IF ready <> 1 THEN
+        RETURN CASE ready WHEN 0 THEN ARRAY[]::vibe._taken[] END;
+    END IF;
+    RETURN ARRAY(
+        SELECT (w, r.name, r.provider, coalesce(c.run_budget_usd,
+                CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END))::vibe._taken
+          FROM vibe.work w
+          JOIN vibe.current_agents a ON a.name = w.agent_name
+          JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
+          LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
+         WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
+           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND l.ended_at IS NULL)
+         LIMIT 1
+           FOR UPDATE OF w SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed. NULL where several are ready, which have to be chosen from.';
 
 -- Tables written: work, runs, providers, chores, deliveries; at a ceiling budget_crossings, activities. Locks: the limits that are in
 -- play (tried, never waited for), the taken work rows or chore (SKIP LOCKED), no task row; verbs that hold a task row wait for
@@ -65,9 +90,12 @@ AS $$
 DECLARE
     at timestamptz := vibe._begin_verb();
     outlook record;
+    able vibe._able_agent[];
     ceilings vibe._ceiling[] := ARRAY[]::vibe._ceiling[];
     chosen vibe._candidate[];
     within vibe._candidate[];
+    taken vibe._taken[];
+    has_fallback_models boolean := array_remove(fallback_models, NULL) <> '{}';
     opened record;
 BEGIN
     SELECT * INTO outlook FROM vibe._claim_outlook(at);
@@ -81,23 +109,37 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF outlook.has_limits THEN
-        ceilings := vibe._ceilings_in_play(at);
+    IF NOT outlook.has_limits THEN
+        taken := vibe._take_the_only_one(runners, free_slots, providers);
     END IF;
-    chosen := vibe._choose(vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at), ceilings, max_runs, 0);
-    within := chosen;
-    IF outlook.has_limits THEN
-        PERFORM vibe._note_crossings(ceilings, runners, providers, at);
-        within := vibe._within_limits(chosen, at);
+    more := false;
+    IF taken IS NULL THEN
+        IF outlook.has_limits THEN
+            able := vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
+            ceilings := vibe._ceilings_in_play(at);
+        ELSE
+            able := vibe._unlimited_agents(runners, free_slots, providers, NULL, max_runs);
+        END IF;
+        chosen := vibe._choose(able, ceilings, max_runs, 0);
+        within := chosen;
+        IF outlook.has_limits THEN
+            PERFORM vibe._note_crossings(ceilings, runners, providers, at);
+            within := vibe._within_limits(chosen, at);
+        END IF;
+        more := cardinality(within) < cardinality(chosen);
+        taken := vibe._take(within, max_runs);
     END IF;
-    more := cardinality(within) < cardinality(chosen);
-    IF within = '{}' THEN
+    IF taken = '{}' THEN
         RETURN;
     END IF;
-    FOR opened IN SELECT * FROM vibe._open_runs(vibe._take(within, max_runs), at) LOOP
+    FOR opened IN SELECT * FROM vibe._open_runs(taken, at) LOOP
         run_id := (opened.run).id;
         runner := (opened.run).runner;
-        run := vibe._launch(vibe._take_fallback_model(opened.run, runners, fallback_models), opened.token);
+        -- Most runner files name none.
+        IF has_fallback_models THEN
+            opened.run := vibe._take_fallback_model(opened.run, runners, fallback_models);
+        END IF;
+        run := vibe._launch(opened.run, opened.token);
         RETURN NEXT;
     END LOOP;
 END
@@ -264,6 +306,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._result_of(jsonb) IS 'The result that an exit record brings; an empty object where it brings none.';
 
+CREATE FUNCTION vibe._may_be_staged(record jsonb)
+    RETURNS boolean
+    LANGUAGE sql
+    IMMUTABLE
+BEGIN ATOMIC
+    SELECT record -> 'staged' IS DISTINCT FROM 'false';
+END;
+COMMENT ON FUNCTION vibe._may_be_staged(jsonb) IS 'Whether a run may have left an output file to be published: false only if its exit record says so.';
+
 -- What a result says that is done, as complete_step() would be told it.
 CREATE FUNCTION vibe._completion_of(nth bigint, run_id bigint, record jsonb)
     RETURNS vibe._completion
@@ -274,34 +325,6 @@ BEGIN ATOMIC
             vibe._result_of(record) ->> 'output_path', vibe._result_of(record) ->> 'summary', record)::vibe._completion;
 END;
 COMMENT ON FUNCTION vibe._completion_of(bigint, bigint, jsonb) IS 'The result that an exit record brings, as a completion of its run.';
-
--- Most ends are these, and the next agent waits for them: two statements find and four write what is to be done.
-CREATE FUNCTION vibe._finish_plainly(run_id bigint, provider text, record jsonb, at timestamptz)
-    RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-    items vibe._completion[];
-    moves vibe._plain_move[];
-BEGIN
-    IF record ->> 'outcome' <> 'done' THEN
-        RETURN false;
-    END IF;
-    items := ARRAY[vibe._completion_of(1, run_id, record)];
-    moves := vibe._plain_moves(items);
-    IF moves = '{}' THEN
-        RETURN false;
-    END IF;
-    PERFORM vibe._move_plainly(moves, items, at);
-    IF provider IS NOT NULL THEN
-        PERFORM vibe._providers_work(ARRAY[run_id]);
-    END IF;
-    RETURN true;
-END
-$$;
-COMMENT ON FUNCTION vibe._finish_plainly(bigint, text, jsonb, timestamptz) IS 'Closes an open run that is done and after which just the next step is ready; false, with nothing changed, for any other.';
 
 -- What a result does to the task. Whatever it breaks is the caller's to catch.
 CREATE FUNCTION vibe._accept(task vibe.tasks, run vibe.runs, record jsonb, at timestamptz)
@@ -390,7 +413,7 @@ BEGIN
     BEGIN
         parsed := vibe._known_record(_finish_run.record::jsonb);
         IF run.closed_at IS NULL AND mine.holds THEN
-            has_result := vibe._finish_plainly(run.id, run.provider, parsed, at) OR vibe._accept(task, run, parsed, at);
+            has_result := vibe._accept(task, run, parsed, at);
         END IF;
     EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure
         OR insufficient_resources OR operator_intervention OR system_error THEN
@@ -402,7 +425,7 @@ BEGIN
     END;
     IF has_result THEN
         PERFORM vibe._wake(true);
-        RETURN QUERY SELECT true, vibe._publish_path(task, run);
+        RETURN QUERY SELECT true, CASE WHEN vibe._may_be_staged(parsed) THEN vibe._publish_path(task, run) END;
         RETURN;
     ELSIF run.closed_at IS NULL AND mine.holds THEN
         PERFORM vibe._reject(task, run, parsed, at);
@@ -414,12 +437,15 @@ BEGIN
         PERFORM vibe._wake(true);
     END IF;
     RETURN QUERY SELECT run.outcome IN ('done', 'revise'),
-        CASE WHEN run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded) THEN vibe._publish_path(task, run) END;
+        CASE WHEN vibe._may_be_staged(parsed) AND (run.outcome = 'revise' OR (run.outcome = 'done' AND NOT run.superseded))
+             THEN vibe._publish_path(task, run) END;
 END
 $$;
 COMMENT ON FUNCTION vibe._finish_run(bigint, text) IS 'The end of a dispatched run''s process, told by its exit record. Decides the run if its token has not done so; else only exit, usage, cost and tails are filled in. Repeating it changes nothing. publish_path is where a staged output file belongs.';
 
--- Tables written: runs, work, tasks, providers. The tasks are locked by the caller (_lock_runs).
+-- Most ends are these, and the next agent waits for them: few statements find and write what is to be done.
+-- Tables written: runs, work, tasks, providers. Locks: the tasks, ids ascending; where other ends follow in the
+-- transaction the caller has them, and those of chores, before (_lock_runs).
 CREATE FUNCTION vibe._finish_plain_runs(run_ids bigint[], records text[])
     RETURNS TABLE (run_id bigint, publish_path text)
     LANGUAGE plpgsql
@@ -431,19 +457,27 @@ DECLARE
     at timestamptz := vibe._begin_verb();
     items vibe._completion[] := ARRAY(
         SELECT vibe._completion_of(p.nth, p.run_id, p.record)
-          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth)) p
+          FROM (SELECT u.nth, u.run_id, u.record::jsonb AS record
+                  FROM unnest(run_ids, records) WITH ORDINALITY u(run_id, record, nth) OFFSET 0) p
          WHERE jsonb_typeof(p.record) = 'object' AND p.record ->> 'outcome' = 'done');
-    moves vibe._plain_move[] := vibe._plain_moves(items);
+    moves vibe._plain_move[];
 BEGIN
+    IF items = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids)) ORDER BY t.id FOR NO KEY UPDATE;
+    moves := vibe._plain_moves(items);
     IF moves = '{}' THEN
         RETURN;
     END IF;
     PERFORM vibe._move_plainly(moves, items, at);
-    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m));
+    PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m))
+       FROM (SELECT FROM vibe.providers p WHERE p.paused_until IS NOT NULL LIMIT 1) paused;
     PERFORM vibe._wake(true);
     RETURN QUERY
-        SELECT r.id, vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id
-         WHERE r.id IN (SELECT m.run_id FROM unnest(moves) m);
+        SELECT m.run_id, CASE WHEN vibe._may_be_staged(i.record) THEN (
+                   SELECT vibe._publish_path(t, r) FROM vibe.runs r JOIN vibe.tasks t ON t.id = r.task_id WHERE r.id = m.run_id) END
+          FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth;
 END
 $$;
 COMMENT ON FUNCTION vibe._finish_plain_runs(bigint[], text[]) IS 'Of dispatched runs whose processes have ended, finishes those set-wise that are done and after which just the next step is ready, and returns them; the others are _finish_run()''s. Any error is a reason to finish all of them one by one.';

@@ -42,9 +42,11 @@ BEGIN
     IF outlook.is_draining THEN
         RETURN;
     END IF;
-    able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
     IF outlook.has_limits THEN
+        able := vibe._able_agents('{}', '{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs, at);
         ceilings := vibe._ceilings_in_play(at);
+    ELSE
+        able := vibe._unlimited_agents('{}', '{}', '{}', claim_runs.agent_names, claim_runs.max_runs);
     END IF;
     -- Others claim at the same moment: whoever comes second takes what follows, and looks further the more of it is
     -- locked. Not at once, as the limits of what is only looked at are held, too.

@@ -150,7 +150,7 @@ BEGIN
     launch := jsonb_build_object('contract', 1, 'kind', run.kind, 'run_id', run.id::text, 'branch', '', 'step', 0,
         'attempt', run.attempt, 'agent', run.agent_name, 'model', run.model, 'skill_path', agent.skill_path, 'token', token,
         'session', run.session_id, 'budget_usd', run.reserved_usd, 'note', chore.note, 'inputs', '[]'::jsonb,
-        'traceparent', vibe._traceparent(0, run.id));
+        'traceparent', vibe._traceparent(0, run.id, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())));
     IF run.kind = 'notify' THEN
         messages := vibe._messages(chore.channel, run.id);
         RETURN launch || jsonb_build_object('channel', chore.channel, 'messages', messages,
