@@ -1178,10 +1178,19 @@ DECLARE
     task vibe.tasks := vibe._lock_task(complete_step.task_id);
     run vibe.runs := vibe._run_of(task.id, complete_step.agent_name, complete_step.lock_token, coalesce(complete_step.branch, ''));
     reply jsonb := run.answer;
+    items vibe._completion[];
+    moves vibe._plain_move[];
 BEGIN
     IF reply IS NULL THEN
-        reply := vibe._complete(task, run, complete_step.output, complete_step.quality_score,
-            complete_step.output_path, complete_step.summary, NULL, at);
+        items := ARRAY[(1, run.id, complete_step.output, complete_step.quality_score, complete_step.output_path, complete_step.summary, NULL)::vibe._completion];
+        moves := vibe._plain_moves(items);
+        IF moves <> '{}' THEN
+            PERFORM vibe._move_plainly(moves, items, at);
+            reply := vibe._answer(moves[1].next_step, moves[1].next_agent, moves[1].task_status, false);
+        ELSE
+            reply := vibe._complete(task, run, complete_step.output, complete_step.quality_score,
+                complete_step.output_path, complete_step.summary, NULL, at);
+        END IF;
         PERFORM vibe._wake(true);
     END IF;
     RETURN QUERY SELECT true, (reply ->> 'next_step')::integer, reply ->> 'next_agent',
