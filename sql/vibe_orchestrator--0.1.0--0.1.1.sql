@@ -224,6 +224,8 @@ $$;
 COMMENT ON FUNCTION vibe._compare_with_reserve(vibe.runs, vibe.tasks) IS 'Tells that a run cost more than it had reserved, and that its task''s ceiling has no room for another one like it; task is NULL for a heartbeat.';
 
 -- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
+-- num_nonnulls: asked with IS NULL, an index of live runs would do, which is small when a session plans and full of
+-- dead entries beside an old snapshot.
 CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
     RETURNS SETOF vibe.runs
     LANGUAGE plpgsql
@@ -262,7 +264,7 @@ BEGIN
             SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
-         WHERE r.id = e.run_id AND r.ended_at IS NULL
+         WHERE r.id = e.run_id AND num_nonnulls(r.ended_at) = 0
         RETURNING r.*;
 END
 $$;
@@ -1156,7 +1158,7 @@ BEGIN
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
                    AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL OFFSET 0)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id
                  LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first

@@ -148,6 +148,7 @@ COMMENT ON FUNCTION vibe._purse(bigint, vibe._able_agent, vibe._ceiling[]) IS 'W
 -- that have no run yet: those come before all others, and one step of each is enough. Over campaigns that are
 -- paused it leaps to the next one at work; one whose ceiling has no room is passed by and not counted.
 -- The planner cannot know how short the walk is: without jit = off it would compile for longer than that takes.
+-- OFFSET 0: a probe for each candidate, never a join that reads every entry of the index, live or dead.
 CREATE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], max_runs integer, spare integer)
     RETURNS vibe._candidate[]
     LANGUAGE plpgsql
@@ -224,7 +225,7 @@ BEGIN
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
                    AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL OFFSET 0)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id
                  LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
