@@ -100,6 +100,7 @@ BEGIN
         run := vibe._launch(vibe._take_fallback_model(opened.run, runners, fallback_models), opened.token);
         RETURN NEXT;
     END LOOP;
+    PERFORM vibe._mark_live_runs(run_id) WHERE run_id IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION vibe._claim_runs(text[], integer[], integer, text[], text[], text[]) IS 'Takes up to max_runs ready steps, at most free_slots[i] for runners[i], whose provider, whose stand-in while that is paused and the model of which are providers[i], fallbacks[i] and fallback_models[i]. After the commit these runs are launching. A chore that is due goes first, and alone. more: another call may find others.';
@@ -146,7 +147,7 @@ BEGIN
        SET started_at = at, pid = p.pid, pid_start = p.pid_start,
            boot_id = _mark_started.boot_id, pid_ns = _mark_started.pid_ns
       FROM unnest(run_ids, pids, pid_starts) p(run_id, pid, pid_start)
-     WHERE r.id = p.run_id AND r.ended_at IS NULL;
+     WHERE r.id = p.run_id AND num_nonnulls(r.ended_at) = 0;
     GET DIAGNOSTICS marked = ROW_COUNT;
     RETURN marked;
 END
