@@ -224,6 +224,8 @@ $$;
 COMMENT ON FUNCTION vibe._compare_with_reserve(vibe.runs, vibe.tasks) IS 'Tells that a run cost more than it had reserved, and that its task''s ceiling has no room for another one like it; task is NULL for a heartbeat.';
 
 -- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
+-- num_nonnulls: asked with IS NULL, an index of live runs would do, which is small when a session plans and full of
+-- dead entries beside an old snapshot.
 CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
     RETURNS SETOF vibe.runs
     LANGUAGE plpgsql
@@ -262,7 +264,7 @@ BEGIN
             SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL AND jsonb_typeof(told.usage) = 'object' THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
-         WHERE r.id = e.run_id AND r.ended_at IS NULL
+         WHERE r.id = e.run_id AND num_nonnulls(r.ended_at) = 0
         RETURNING r.*;
 END
 $$;
@@ -531,6 +533,140 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is this the data''s home, is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
 
+-- Not user data: what is noted of a server's transactions says nothing about another's.
+CREATE TABLE vibe.run_marks (
+    run_id bigint PRIMARY KEY,
+    next_xid xid8 NOT NULL,
+    live_from bigint NOT NULL,
+    live_before bigint[] NOT NULL,
+    undecided xid8[] NOT NULL
+);
+COMMENT ON TABLE vibe.run_marks IS 'Where the live runs are: what spares a claim the dead entries that ended runs leave in an index beside an old snapshot. Without a row every live run is looked for.';
+COMMENT ON COLUMN vibe.run_marks.run_id IS 'The run at whose claim this was noted.';
+COMMENT ON COLUMN vibe.run_marks.next_xid IS 'The next transaction id then: whatever began later made only later runs.';
+COMMENT ON COLUMN vibe.run_marks.live_from IS 'Runs from this one on may be live; 0: any.';
+COMMENT ON COLUMN vibe.run_marks.live_before IS 'Those before it that were live.';
+COMMENT ON COLUMN vibe.run_marks.undecided IS 'Transactions that may have made runs before it and had not ended; once one has, this mark says nothing.';
+GRANT SELECT ON vibe.run_marks TO vibe_viewer;
+
+DROP INDEX vibe.runs_one_live_run_per_branch_idx;
+-- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded.
+CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch) WHERE ended_at IS NULL;
+-- What the limits count rides along, so that counting reads this small index and nothing else. By the order of claims:
+-- vibe._live_runs_now() begins where the live ones do.
+CREATE INDEX runs_live_idx ON vibe.runs (id) INCLUDE (task_id, branch, campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
+
+-- The live runs, as exactly as WHERE ended_at IS NULL says them. Beside an old snapshot that would read an entry for
+-- every run that ended since: those before the last mark are left out, but for the few that were live then. Where a
+-- transaction that the mark could not judge has ended since, it counts for nothing. The order, which may not be had
+-- by sorting, is for the planner: while few runs are live every index seems as good to it, also one to be read whole.
+CREATE FUNCTION vibe._live_runs_now()
+    RETURNS TABLE (run_id bigint, task_id bigint, branch text, campaign_id bigint, agent_name text, provider text)
+    LANGUAGE plpgsql
+    STABLE
+    ROWS 10
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    mark vibe.run_marks;
+    first_id bigint := 0;
+BEGIN
+    SELECT * INTO mark FROM vibe.run_marks m ORDER BY m.run_id DESC LIMIT 1;
+    IF mark.live_from > 0 AND (mark.undecided = '{}' OR mark.undecided <@ ARRAY(SELECT pg_snapshot_xip(pg_current_snapshot()))) THEN
+        first_id := mark.live_from;
+        RETURN QUERY SELECT r.id, r.task_id, r.branch, r.campaign_id, r.agent_name, r.provider
+                       FROM vibe.runs r WHERE r.id = ANY (mark.live_before) AND num_nonnulls(r.ended_at) = 0 ORDER BY r.id;
+    END IF;
+    RETURN QUERY SELECT r.id, r.task_id, r.branch, r.campaign_id, r.agent_name, r.provider
+                   FROM vibe.runs r WHERE r.id >= first_id AND r.ended_at IS NULL ORDER BY r.id;
+END
+$$;
+COMMENT ON FUNCTION vibe._live_runs_now() IS 'Runs that have not ended, found without reading through those that ended.';
+
+-- Tables written: run_marks. Locks: none that anybody waits for. A mark says which runs before the last one are live.
+-- Their ids were drawn before the last mark was made, and by transactions that had begun: those that have not ended
+-- since are its undecided ones. A snapshot that is older than this statement could not tell, so there are no marks then.
+CREATE FUNCTION vibe._mark_live_runs(run_id bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    last vibe.run_marks;
+BEGIN
+    SELECT * INTO last FROM vibe.run_marks m ORDER BY m.run_id DESC LIMIT 1;
+    IF _mark_live_runs.run_id IS NULL OR _mark_live_runs.run_id < last.run_id + 200 OR current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN false;
+    END IF;
+    INSERT INTO vibe.run_marks (run_id, next_xid, live_from, live_before, undecided)
+    SELECT _mark_live_runs.run_id, pg_snapshot_xmax(pg_current_snapshot()), coalesce(last.run_id, 0),
+           ARRAY(SELECT l.run_id FROM vibe._live_runs_now() l WHERE l.run_id < last.run_id),
+           ARRAY(SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x WHERE x < last.next_xid);
+    DELETE FROM vibe.run_marks m
+     WHERE m.run_id IN (SELECT o.run_id FROM vibe.run_marks o WHERE o.run_id < last.run_id ORDER BY o.run_id LIMIT 100 FOR UPDATE SKIP LOCKED);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._mark_live_runs(bigint) IS 'After the claim of this run (NULL: of none), notes which runs are live, if 200 runs were made since that was done last.';
+REVOKE ALL ON FUNCTION vibe._live_runs_now(), vibe._mark_live_runs(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vibe._live_runs_now() TO vibe_viewer;
+
+CREATE OR REPLACE FUNCTION vibe._room(limits text[], at timestamptz)
+    RETURNS TABLE (name text, free numeric)
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH live AS MATERIALIZED (
+            SELECT r.campaign_id, r.agent_name, r.provider, count(*) AS n FROM vibe._live_runs_now() r
+             GROUP BY r.campaign_id, r.agent_name, r.provider
+        )
+        SELECT l.name, CASE l.kind
+            WHEN 'campaign' THEN (SELECT c.max_parallel FROM vibe.campaigns c WHERE c.id = l.key::bigint)
+                - (SELECT coalesce(sum(v.n), 0)::bigint FROM live v WHERE v.campaign_id = l.key::bigint)
+            WHEN 'agent' THEN (SELECT a.max_parallel FROM vibe.current_agents a WHERE a.name = l.key)
+                - (SELECT coalesce(sum(v.n), 0)::bigint FROM live v WHERE v.agent_name = l.key)
+            ELSE (SELECT vibe._provider_room(p, (SELECT coalesce(sum(v.n), 0)::bigint FROM live v WHERE v.provider = l.key), at)
+                    FROM vibe.providers p WHERE p.name = l.key) END::numeric
+          FROM (SELECT n AS name, split_part(n, ' ', 1) AS kind, substr(n, strpos(n, ' ') + 1) AS key FROM unnest(limits) n
+                 WHERE n NOT LIKE E'%\\_budget %') l
+         UNION ALL
+        SELECT c.name, c.amount_usd - c.spent_usd - c.reserved_usd FROM vibe._ceilings(limits, at) c;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION vibe._mark_started(run_ids bigint[], pids integer[], pid_starts bigint[], boot_id text, pid_ns text)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    marked bigint;
+BEGIN
+    UPDATE vibe.runs r
+       SET started_at = at, pid = p.pid, pid_start = p.pid_start,
+           boot_id = _mark_started.boot_id, pid_ns = _mark_started.pid_ns
+      FROM unnest(run_ids, pids, pid_starts) p(run_id, pid, pid_start)
+     WHERE r.id = p.run_id AND num_nonnulls(r.ended_at) = 0;
+    GET DIAGNOSTICS marked = ROW_COUNT;
+    -- Here and not at the claim, which an agent waits for.
+    PERFORM vibe._mark_live_runs(max(i)) FROM unnest(run_ids) i;
+    RETURN marked;
+END
+$$;
+COMMENT ON FUNCTION vibe._mark_started(bigint[], integer[], bigint[], text, text) IS 'Records the supervisor processes of runs that were started; now and then also which runs are live.';
+
 -- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
 -- (only_agents) those that are worked elsewhere.
 CREATE OR REPLACE FUNCTION vibe._able_agents(
@@ -546,7 +682,7 @@ AS $$
 BEGIN
     RETURN ARRAY(
         WITH live AS MATERIALIZED (
-            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
+            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe._live_runs_now() r GROUP BY r.agent_name, r.provider
         ), runner AS MATERIALIZED (
             SELECT own.name AS asked, used.name, used.provider,
                    CASE WHEN p.name IS NULL THEN used.free::bigint
@@ -882,6 +1018,7 @@ BEGIN
         input := vibe._launch(opened.run, NULL) - 'token';
         RETURN NEXT;
     END LOOP;
+    PERFORM vibe._mark_live_runs(run_id);
 END
 $$;
 
@@ -1083,8 +1220,10 @@ DECLARE
                                      WHERE r.kind = 'task' ORDER BY r.id DESC LIMIT 1), 0);
 BEGIN
     RETURN ARRAY(
-        WITH RECURSIVE load AS MATERIALIZED (
-            SELECT r.campaign_id, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.campaign_id
+        WITH RECURSIVE live AS MATERIALIZED (
+            SELECT r.task_id, r.branch, r.campaign_id FROM vibe._live_runs_now() r
+        ), load AS MATERIALIZED (
+            SELECT l.campaign_id, count(*) AS n FROM live l GROUP BY l.campaign_id
         ), level AS (
             SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
                                    ORDER BY w.priority LIMIT 1) AS priority
@@ -1143,8 +1282,7 @@ BEGIN
              CROSS JOIN LATERAL (
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
-                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                   AND (w.task_id, w.branch) NOT IN (SELECT v.task_id, v.branch FROM live v WHERE v.task_id IS NOT NULL)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id
                  LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
@@ -2562,7 +2700,7 @@ BEGIN
           JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
           LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
          WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
-           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND l.ended_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND num_nonnulls(l.ended_at) = 0)
          LIMIT 1
            FOR UPDATE OF w SKIP LOCKED);
 END

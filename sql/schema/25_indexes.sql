@@ -1,10 +1,11 @@
 -- Indexes. The partial unique one states a rule; the others are as narrow as the question they answer, so that
 -- finished work costs open work nothing.
 
--- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded. What the
--- limits count rides along, so that counting reads this small index and nothing else.
-CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch)
-    INCLUDE (campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
+-- At most one process works in a workspace: a run blocks its (task, branch) until its end is recorded.
+CREATE UNIQUE INDEX runs_one_live_run_per_branch_idx ON vibe.runs (task_id, branch) WHERE ended_at IS NULL;
+-- What the limits count rides along, so that counting reads this small index and nothing else. By the order of claims:
+-- vibe._live_runs_now() begins where the live ones do.
+CREATE INDEX runs_live_idx ON vibe.runs (id) INCLUDE (task_id, branch, campaign_id, agent_name, provider, reserved_usd, claimed_at) WHERE ended_at IS NULL;
 -- At most one of a heartbeat, or of a channel's notifier: they too have a workspace.
 CREATE UNIQUE INDEX runs_one_live_run_per_chore_idx ON vibe.runs (agent_name, kind) WHERE ended_at IS NULL AND task_id IS NULL;
 -- Closed runs whose process still has to go.

@@ -33,6 +33,21 @@ COMMENT ON COLUMN vibe.health_history.warn IS 'How many warned.';
 COMMENT ON COLUMN vibe.health_history.fail IS 'How many failed.';
 COMMENT ON COLUMN vibe.health_history.detail IS 'The checks that were not ok: {"check_name": {"status": ..., "value": ...}}.';
 
+-- Not user data: what is noted of a server's transactions says nothing about another's.
+CREATE TABLE vibe.run_marks (
+    run_id bigint PRIMARY KEY,
+    next_xid xid8 NOT NULL,
+    live_from bigint NOT NULL,
+    live_before bigint[] NOT NULL,
+    undecided xid8[] NOT NULL
+);
+COMMENT ON TABLE vibe.run_marks IS 'Where the live runs are: what spares a claim the dead entries that ended runs leave in an index beside an old snapshot. Without a row every live run is looked for.';
+COMMENT ON COLUMN vibe.run_marks.run_id IS 'The run at whose claim this was noted.';
+COMMENT ON COLUMN vibe.run_marks.next_xid IS 'The next transaction id then: whatever began later made only later runs.';
+COMMENT ON COLUMN vibe.run_marks.live_from IS 'Runs from this one on may be live; 0: any.';
+COMMENT ON COLUMN vibe.run_marks.live_before IS 'Those before it that were live.';
+COMMENT ON COLUMN vibe.run_marks.undecided IS 'Transactions that may have made runs before it and had not ended; once one has, this mark says nothing.';
+
 CREATE TABLE vibe.topic_requests (
     campaign_id bigint PRIMARY KEY REFERENCES vibe.campaigns ON DELETE CASCADE,
     told_at timestamptz NOT NULL,

@@ -74,6 +74,66 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._claim_outlook(timestamptz) IS 'What a claim has to look at beside what is ready: is this the data''s home, is everything kept from being claimed, is a chore or a message due, is there any finite limit or ceiling.';
 
+-- The live runs, as exactly as WHERE ended_at IS NULL says them. Beside an old snapshot that would read an entry for
+-- every run that ended since: those before the last mark are left out, but for the few that were live then. Where a
+-- transaction that the mark could not judge has ended since, it counts for nothing. The order, which may not be had
+-- by sorting, is for the planner: while few runs are live every index seems as good to it, also one to be read whole.
+CREATE FUNCTION vibe._live_runs_now()
+    RETURNS TABLE (run_id bigint, task_id bigint, branch text, campaign_id bigint, agent_name text, provider text)
+    LANGUAGE plpgsql
+    STABLE
+    ROWS 10
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+    SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    mark vibe.run_marks;
+    first_id bigint := 0;
+BEGIN
+    SELECT * INTO mark FROM vibe.run_marks m ORDER BY m.run_id DESC LIMIT 1;
+    IF mark.live_from > 0 AND (mark.undecided = '{}' OR mark.undecided <@ ARRAY(SELECT pg_snapshot_xip(pg_current_snapshot()))) THEN
+        first_id := mark.live_from;
+        RETURN QUERY SELECT r.id, r.task_id, r.branch, r.campaign_id, r.agent_name, r.provider
+                       FROM vibe.runs r WHERE r.id = ANY (mark.live_before) AND num_nonnulls(r.ended_at) = 0 ORDER BY r.id;
+    END IF;
+    RETURN QUERY SELECT r.id, r.task_id, r.branch, r.campaign_id, r.agent_name, r.provider
+                   FROM vibe.runs r WHERE r.id >= first_id AND r.ended_at IS NULL ORDER BY r.id;
+END
+$$;
+COMMENT ON FUNCTION vibe._live_runs_now() IS 'Runs that have not ended, found without reading through those that ended.';
+
+-- Tables written: run_marks. Locks: none that anybody waits for. A mark says which runs before the last one are live.
+-- Their ids were drawn before the last mark was made, and by transactions that had begun: those that have not ended
+-- since are its undecided ones. A snapshot that is older than this statement could not tell, so there are no marks then.
+CREATE FUNCTION vibe._mark_live_runs(run_id bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    last vibe.run_marks;
+BEGIN
+    SELECT * INTO last FROM vibe.run_marks m ORDER BY m.run_id DESC LIMIT 1;
+    IF _mark_live_runs.run_id IS NULL OR _mark_live_runs.run_id < last.run_id + 200 OR current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN false;
+    END IF;
+    INSERT INTO vibe.run_marks (run_id, next_xid, live_from, live_before, undecided)
+    SELECT _mark_live_runs.run_id, pg_snapshot_xmax(pg_current_snapshot()), coalesce(last.run_id, 0),
+           ARRAY(SELECT l.run_id FROM vibe._live_runs_now() l WHERE l.run_id < last.run_id),
+           ARRAY(SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x WHERE x < last.next_xid);
+    DELETE FROM vibe.run_marks m
+     WHERE m.run_id IN (SELECT o.run_id FROM vibe.run_marks o WHERE o.run_id < last.run_id ORDER BY o.run_id LIMIT 100 FOR UPDATE SKIP LOCKED);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._mark_live_runs(bigint) IS 'After the claim of this run (NULL: of none), notes which runs are live, if 200 runs were made since that was done last.';
+
 -- Who may be given work now, and how much: the dispatcher's agents by the free slots of their runners, or
 -- (only_agents) those that are worked elsewhere.
 CREATE FUNCTION vibe._able_agents(
@@ -89,7 +149,7 @@ AS $$
 BEGIN
     RETURN ARRAY(
         WITH live AS MATERIALIZED (
-            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.agent_name, r.provider
+            SELECT r.agent_name, r.provider, count(*) AS n FROM vibe._live_runs_now() r GROUP BY r.agent_name, r.provider
         ), runner AS MATERIALIZED (
             SELECT own.name AS asked, used.name, used.provider,
                    CASE WHEN p.name IS NULL THEN used.free::bigint
@@ -181,8 +241,10 @@ DECLARE
                                      WHERE r.kind = 'task' ORDER BY r.id DESC LIMIT 1), 0);
 BEGIN
     RETURN ARRAY(
-        WITH RECURSIVE load AS MATERIALIZED (
-            SELECT r.campaign_id, count(*) AS n FROM vibe.runs r WHERE r.ended_at IS NULL GROUP BY r.campaign_id
+        WITH RECURSIVE live AS MATERIALIZED (
+            SELECT r.task_id, r.branch, r.campaign_id FROM vibe._live_runs_now() r
+        ), load AS MATERIALIZED (
+            SELECT l.campaign_id, count(*) AS n FROM live l GROUP BY l.campaign_id
         ), level AS (
             SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
                                    ORDER BY w.priority LIMIT 1) AS priority
@@ -241,8 +303,7 @@ BEGIN
              CROSS JOIN LATERAL (
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
-                   AND NOT EXISTS (SELECT 1 FROM vibe.runs r
-                                    WHERE r.task_id = w.task_id AND r.branch = w.branch AND r.ended_at IS NULL)
+                   AND (w.task_id, w.branch) NOT IN (SELECT v.task_id, v.branch FROM live v WHERE v.task_id IS NOT NULL)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id
                  LIMIT CASE WHEN l.one_each THEN 1 ELSE l.free END + spare) first
@@ -348,8 +409,8 @@ AS $$
 BEGIN
     RETURN QUERY
         WITH live AS MATERIALIZED (
-            SELECT r.campaign_id, r.agent_name, r.provider, count(*) AS n FROM vibe.runs r
-             WHERE r.ended_at IS NULL GROUP BY r.campaign_id, r.agent_name, r.provider
+            SELECT r.campaign_id, r.agent_name, r.provider, count(*) AS n FROM vibe._live_runs_now() r
+             GROUP BY r.campaign_id, r.agent_name, r.provider
         )
         SELECT l.name, CASE l.kind
             WHEN 'campaign' THEN (SELECT c.max_parallel FROM vibe.campaigns c WHERE c.id = l.key::bigint)

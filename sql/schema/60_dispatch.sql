@@ -67,7 +67,7 @@ BEGIN
           JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
           LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
          WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
-           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND l.ended_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND num_nonnulls(l.ended_at) = 0)
          LIMIT 1
            FOR UPDATE OF w SKIP LOCKED);
 END
@@ -188,12 +188,14 @@ BEGIN
        SET started_at = at, pid = p.pid, pid_start = p.pid_start,
            boot_id = _mark_started.boot_id, pid_ns = _mark_started.pid_ns
       FROM unnest(run_ids, pids, pid_starts) p(run_id, pid, pid_start)
-     WHERE r.id = p.run_id AND r.ended_at IS NULL;
+     WHERE r.id = p.run_id AND num_nonnulls(r.ended_at) = 0;
     GET DIAGNOSTICS marked = ROW_COUNT;
+    -- Here and not at the claim, which an agent waits for.
+    PERFORM vibe._mark_live_runs(max(i)) FROM unnest(run_ids) i;
     RETURN marked;
 END
 $$;
-COMMENT ON FUNCTION vibe._mark_started(bigint[], integer[], bigint[], text, text) IS 'Records the supervisor processes of runs that were started.';
+COMMENT ON FUNCTION vibe._mark_started(bigint[], integer[], bigint[], text, text) IS 'Records the supervisor processes of runs that were started; now and then also which runs are live.';
 
 CREATE FUNCTION vibe._live_runs(only_closed boolean)
     RETURNS TABLE (run_id bigint, closed boolean, outcome text, pid integer, pid_start bigint, boot_id text, pid_ns text,

@@ -74,6 +74,7 @@ BEGIN
         input := vibe._launch(opened.run, NULL) - 'token';
         RETURN NEXT;
     END LOOP;
+    PERFORM vibe._mark_live_runs(run_id);
 END
 $$;
 COMMENT ON FUNCTION vibe.claim_runs(text[], integer) IS 'Takes up to max_runs (1 to 1000) ready steps of these agents, in the dispatcher''s order and within every limit and spending ceiling of campaigns and agents. Each row is a run of the caller''s: lock_token fences its writes and is shown once, its lease is to be renewed (renew_lock), input is what get_run_input() tells. No row: nothing to do now, or drain() is on. Locks the work rows. Raises VB004 (agent), VB022, VB030.';

@@ -78,7 +78,7 @@ EOQ
 my $contents = q{
 	SELECT format('SELECT %L, count(*) || '' rows '' || md5(coalesce(string_agg(x, '','' ORDER BY x), '''')) FROM (SELECT (to_jsonb(r) - %L)::text FROM %s r) r(x)',
 	              c.oid::regclass, CASE WHEN c.relname IN ('agents', 'pipelines', 'pipeline_versions') THEN 'created_at' ELSE '' END, c.oid::regclass)
-	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('sweep_state', 'health_history')
+	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'r' AND c.relname NOT IN ('sweep_state', 'health_history', 'run_marks')
 	UNION ALL
 	SELECT format('SELECT %L, ''at '' || last_value FROM %s', c.oid::regclass, c.oid::regclass)
 	  FROM pg_class c WHERE c.relnamespace = 'vibe'::regnamespace AND c.relkind = 'S'
