@@ -1660,7 +1660,8 @@ DECLARE
     has_fallback_models boolean := array_remove(fallback_models, NULL) <> '{}';
     opened record;
 BEGIN
-    SELECT * INTO outlook FROM vibe._claim_outlook(at);
+    SELECT o.*, (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r) AS ready
+      INTO outlook FROM vibe._claim_outlook(at) o;
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
     IF outlook.is_draining OR NOT outlook.is_home THEN
         RETURN;
@@ -1671,11 +1672,12 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF NOT outlook.has_limits THEN
-        taken := vibe._take_the_only_one(runners, free_slots, providers);
-    END IF;
     more := false;
-    IF taken IS NULL THEN
+    IF outlook.ready = 0 THEN
+        RETURN;
+    ELSIF outlook.ready = 1 AND NOT outlook.has_limits THEN
+        taken := vibe._take_the_only_one(runners, free_slots, providers);
+    ELSE
         IF outlook.has_limits THEN
             able := vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
             ceilings := vibe._ceilings_in_play(at);
@@ -2686,12 +2688,7 @@ CREATE FUNCTION vibe._take_the_only_one(runners text[], free_slots integer[], pr
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    ready bigint := (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r);
 BEGIN
-    IF ready <> 1 THEN
-        RETURN CASE ready WHEN 0 THEN ARRAY[]::vibe._taken[] END;
-    END IF;
     RETURN ARRAY(
         SELECT (w, r.name, r.provider, coalesce(c.run_budget_usd,
                 CASE WHEN EXISTS (SELECT 1 FROM vibe.budgets b WHERE b.period = 'run') THEN vibe._run_budget(a.name) END))::vibe._taken
@@ -2705,7 +2702,7 @@ BEGIN
            FOR UPDATE OF w SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed. NULL where several are ready, which have to be chosen from.';
+COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed.';
 
 CREATE FUNCTION vibe._may_be_staged(record jsonb)
     RETURNS boolean

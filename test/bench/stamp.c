@@ -9,7 +9,8 @@
  *		stamp baseline N DIR	the median of N times (two bare spawns, one fdatasync), in nanoseconds
  *		stamp spawn N PARALLEL	/bin/true N times, so many at a time: runs per second
  *
- * A compiled program, because an interpreter's start would be measured with it.
+ * Compiled and linked statically, because the start of an interpreter or of a
+ * loader would be measured with it.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -79,10 +80,15 @@ spawn_many(int runs, int parallel)
 }
 
 static int
-append(const char *file, int64_t first, int64_t second)
+open_to_append(const char *file)
+{
+	return open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+}
+
+static int
+append(int fd, int64_t first, int64_t second)
 {
 	char		line[64];
-	int			fd = open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
 	snprintf(line, sizeof(line), "%" PRId64 " %" PRId64 "\n", first, second);
 	return fd < 0 ? 64 : write(fd, line, strlen(line)) < 0 ? 70 : 0;
@@ -128,6 +134,7 @@ main(int argc, char **argv)
 {
 	int64_t		begin = now();
 	const char *verb = argc > 1 ? argv[1] : "";
+	int			fd;
 
 	if (argc == 4 && strcmp(verb, "baseline") == 0)
 		return baseline(atoi(argv[2]), argv[3]);
@@ -137,12 +144,13 @@ main(int argc, char **argv)
 		return kill_now(atoi(argv[2]));
 	if (argc == 3 && strcmp(verb, "stay") == 0)
 	{
-		if (append(argv[2], begin, getpid()) == 0)
+		if (append(open_to_append(argv[2]), begin, getpid()) == 0)
 			pause();
 		return 70;
 	}
 	if (argc != 2)
 		return 64;
+	fd = open_to_append(argv[1]);
 	nanosleep(&(struct timespec) {.tv_nsec = WORK_NS}, NULL);
-	return append(argv[1], begin, now());
+	return append(fd, begin, now());
 }
