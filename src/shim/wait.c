@@ -113,7 +113,8 @@ wait_main(char **words)
 		return;
 	show_run(words, message);
 	take_environment(message + strlen(message) + 1);
+	/* without the pipe the word to start could not be waited for */
 	pipe = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (leave_pipe() && chdir(message) == 0)
+	if (pipe >= 0 && leave_pipe() && chdir(message) == 0)
 		run_main(message, pipe);
 }
