@@ -2724,3 +2724,37 @@ END;
 COMMENT ON FUNCTION vibe._traceparent(bigint, bigint, oid) IS 'W3C trace context of a run: the trace is the task''s, the span the run''s.';
 REVOKE ALL ON FUNCTION vibe._unlimited_agents, vibe._take_the_only_one, vibe._may_be_staged, vibe._traceparent FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION vibe._unlimited_agents, vibe._may_be_staged, vibe._traceparent TO vibe_viewer;
+
+CREATE OR REPLACE FUNCTION vibe._revision_notes(task vibe.tasks, branch text)
+    RETURNS text
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT r.notes FROM vibe.runs r
+         WHERE r.task_id = task.id AND r.branch = _revision_notes.branch AND r.superseded AND r.notes IS NOT NULL
+         ORDER BY r.id DESC LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION vibe._revision_notes(vibe.tasks, text) IS 'The notes of a branch''s last revision for its next run; they stand with the run that they are about, the main line''s in the task.';
+
+CREATE OR REPLACE FUNCTION vibe._usage_of_session(run vibe.runs)
+    RETURNS jsonb
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN (
+        SELECT jsonb_build_object('input_tokens', coalesce(sum(r.input_tokens), 0), 'output_tokens', coalesce(sum(r.output_tokens), 0),
+                   'cache_read_tokens', coalesce(sum(r.cache_read_tokens), 0), 'cache_write_tokens', coalesce(sum(r.cache_write_tokens), 0))
+          FROM vibe.runs r
+         WHERE r.task_id = run.task_id AND r.branch = run.branch AND r.step = run.step AND r.id < run.id
+           AND r.session_id = run.resumed_session);
+END
+$$;
+COMMENT ON FUNCTION vibe._usage_of_session(vibe.runs) IS 'What earlier runs of the session that a run goes on with have used.';

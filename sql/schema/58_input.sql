@@ -92,16 +92,13 @@ CREATE FUNCTION vibe._revision_notes(task vibe.tasks, branch text)
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF _revision_notes.branch = '' THEN
-        RETURN task.rejection_notes;
-    END IF;
     RETURN (
         SELECT r.notes FROM vibe.runs r
          WHERE r.task_id = task.id AND r.branch = _revision_notes.branch AND r.superseded AND r.notes IS NOT NULL
          ORDER BY r.id DESC LIMIT 1);
 END
 $$;
-COMMENT ON FUNCTION vibe._revision_notes(vibe.tasks, text) IS 'The notes of the last revision for the next run: the main line''s stand in the task, a branch''s with the run that they are about.';
+COMMENT ON FUNCTION vibe._revision_notes(vibe.tasks, text) IS 'The notes of a branch''s last revision for its next run; they stand with the run that they are about, the main line''s in the task.';
 
 CREATE FUNCTION vibe._earlier_results(inputs jsonb)
     RETURNS text
@@ -150,9 +147,6 @@ CREATE FUNCTION vibe._usage_of_session(run vibe.runs)
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF run.resumed_session IS NULL THEN
-        RETURN NULL;
-    END IF;
     RETURN (
         SELECT jsonb_build_object('input_tokens', coalesce(sum(r.input_tokens), 0), 'output_tokens', coalesce(sum(r.output_tokens), 0),
                    'cache_read_tokens', coalesce(sum(r.cache_read_tokens), 0), 'cache_write_tokens', coalesce(sum(r.cache_write_tokens), 0))
@@ -161,7 +155,7 @@ BEGIN
            AND r.session_id = run.resumed_session);
 END
 $$;
-COMMENT ON FUNCTION vibe._usage_of_session(vibe.runs) IS 'What earlier runs of the session that a run goes on with have used; NULL for a fresh session.';
+COMMENT ON FUNCTION vibe._usage_of_session(vibe.runs) IS 'What earlier runs of the session that a run goes on with have used.';
 
 -- The database's half of a launch: everything the supervisor and the agent are told about the run. One query for
 -- all that has one row each: it stands between the end of one agent and the start of the next.
