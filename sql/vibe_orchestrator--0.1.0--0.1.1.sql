@@ -10,8 +10,7 @@ CREATE TYPE vibe._completion AS (
     nth bigint, run_id bigint, output jsonb, quality_score numeric, output_path text, summary text, record jsonb);
 COMMENT ON TYPE vibe._completion IS 'A result of a run, and the record of its process''s end where that is what brings it.';
 
-CREATE TYPE vibe._plain_move AS (
-    nth bigint, run_id bigint, task_id bigint, priority text, task_status text, next_step integer, next_agent text);
+CREATE TYPE vibe._plain_move AS (nth bigint, run_id bigint, next_step integer, next_agent text, task_status text);
 COMMENT ON TYPE vibe._plain_move IS 'A completion after which the next step is ready, and nothing else.';
 
 CREATE TYPE vibe._taken AS (item vibe.work, runner text, provider text, reserve_usd numeric);
@@ -237,6 +236,7 @@ BEGIN
         UPDATE vibe.runs r
            SET outcome = coalesce(r.outcome, e.outcome),
                closed_at = coalesce(r.closed_at, at),
+               close_event = coalesce(r.close_event, nextval('vibe.activities_id_seq')),
                error = coalesce(r.error, e.error),
                answer = coalesce(r.answer, e.answer),
                summary = coalesce(r.summary, left(e.summary, 10000)),
@@ -421,17 +421,21 @@ BEGIN
 END
 $$;
 
--- Which completions are plain. The tasks are locked by the caller, so that nobody but us moves what is read here.
-CREATE FUNCTION vibe._plain_moves(items vibe._completion[])
+-- Tables written: runs, work, tasks. The tasks are locked by the caller, so that nobody but us moves what is read here.
+-- Two statements for all of them: which completions are plain, and what that makes of work and tasks; then the runs.
+CREATE FUNCTION vibe._move_plainly(items vibe._completion[], at timestamptz)
     RETURNS vibe._plain_move[]
     LANGUAGE plpgsql
-    STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    moves vibe._plain_move[];
+    ends vibe._run_end[];
 BEGIN
-    RETURN ARRAY(
-        SELECT DISTINCT ON (r.id) (i.nth, r.id, t.id, t.priority, coalesce(o.status, t.status), following.step, following.agent_name)::vibe._plain_move
+    WITH move AS MATERIALIZED (
+        SELECT i.*, t.id AS task_id, vibe._priority_rank(t.priority) AS priority, coalesce(o.status, t.status) AS task_status,
+               following.step AS next_step, following.agent_name AS next_agent
           FROM unnest(items) i
           JOIN vibe.runs r ON r.id = i.run_id
           JOIN vibe.work w ON w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id
@@ -450,34 +454,29 @@ BEGIN
            -- Who wants to be told of each step is told by complete_step().
            AND NOT EXISTS (SELECT 1 FROM vibe.notification_kinds k WHERE k.kind = 'step_advanced' AND k.in_app)
            AND NOT EXISTS (SELECT 1 FROM vibe.notification_rules n WHERE n.kind = 'step_advanced' AND n.enabled)
-         ORDER BY r.id, i.nth);
+    ), readied AS (
+        UPDATE vibe.work w
+           SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at,
+               note = NULL, priority = m.priority
+          FROM move m WHERE w.task_id = m.task_id AND w.branch = ''
+    ), moved AS (
+        UPDATE vibe.tasks t
+           SET status = m.task_status, step = m.next_step, quality_score = coalesce(m.quality_score, t.quality_score),
+               rejection_notes = NULL, updated_at = at
+          FROM move m WHERE t.id = m.task_id
+    )
+    SELECT array_agg((m.nth, m.run_id, m.next_step, m.next_agent, m.task_status)::vibe._plain_move),
+           array_agg((m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), m.summary, m.output,
+                      m.output_path, m.quality_score, NULL, NULL, m.record)::vibe._run_end)
+      INTO moves, ends FROM move m;
+    IF moves IS NULL THEN
+        RETURN ARRAY[]::vibe._plain_move[];
+    END IF;
+    PERFORM 1 FROM vibe._end_runs(ends, at);
+    RETURN moves;
 END
 $$;
-COMMENT ON FUNCTION vibe._plain_moves(vibe._completion[]) IS 'Those of the completions after which the next step of a line without branches is ready, and nothing else: no gate, no end, no revision, nobody to be told. Of two for one run the first.';
-
--- Tables written: runs, work, tasks. The tasks are locked by the caller.
-CREATE FUNCTION vibe._move_plainly(moves vibe._plain_move[], items vibe._completion[], at timestamptz)
-    RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM 1 FROM vibe._end_runs(ARRAY(
-        SELECT (m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), i.summary, i.output, i.output_path,
-                i.quality_score, NULL, NULL, i.record)::vibe._run_end
-          FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth), at);
-    UPDATE vibe.work w
-       SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at, note = NULL,
-           priority = vibe._priority_rank(m.priority)
-      FROM unnest(moves) m WHERE w.task_id = m.task_id AND w.branch = '';
-    UPDATE vibe.tasks t
-       SET status = m.task_status, step = m.next_step, quality_score = coalesce(i.quality_score, t.quality_score), rejection_notes = NULL, updated_at = at
-      FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth WHERE t.id = m.task_id;
-    RETURN cardinality(moves);
-END
-$$;
-COMMENT ON FUNCTION vibe._move_plainly(vibe._plain_move[], vibe._completion[], timestamptz) IS 'Closes runs as done and makes the next steps ready, all in three statements.';
+COMMENT ON FUNCTION vibe._move_plainly(vibe._completion[], timestamptz) IS 'Closes as done those runs after which the next step of a line without branches is ready, and nothing else: no gate, no end, no revision, nobody to be told; makes these steps ready, and returns what became of them. No run may be named twice.';
 
 CREATE FUNCTION vibe._providers_work(run_ids bigint[])
     RETURNS bigint
@@ -724,7 +723,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
 
--- Tables written: runs, work, providers. The work rows are locked by the caller. A token is made here and is nowhere
+-- Tables written: runs, work. The work rows are locked by the caller. A token is made here and is nowhere
 -- else: what is stored is its hash.
 CREATE FUNCTION vibe._open_runs(taken vibe._taken[], at timestamptz)
     RETURNS TABLE (run vibe.runs, token text)
@@ -759,10 +758,6 @@ BEGIN
               FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
         )
         SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
-    IF EXISTS (SELECT 1 FROM vibe.providers p WHERE p.paused_until <= at AND p.probed_at IS NULL) THEN
-        UPDATE vibe.providers p SET probed_at = at
-         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
-    END IF;
 END
 $$;
 COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';
@@ -934,11 +929,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids)) ORDER BY t.id FOR NO KEY UPDATE;
-    moves := vibe._plain_moves(items);
+    moves := vibe._move_plainly(items, at);
     IF moves = '{}' THEN
         RETURN;
     END IF;
-    PERFORM vibe._move_plainly(moves, items, at);
     PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m))
        FROM (SELECT FROM vibe.providers p WHERE p.paused_until IS NOT NULL LIMIT 1) paused;
     PERFORM vibe._wake(true);
@@ -1082,14 +1076,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
     items vibe._completion[] := ARRAY(
-        SELECT (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
+        SELECT DISTINCT ON (x.id) (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
           FROM vibe._results(results) r
           JOIN vibe.runs x ON x.task_id = r.task_id AND x.token_hash = vibe._token_hash(r.lock_token)
-           AND x.agent_name = r.agent_name AND x.branch = r.branch);
-    moves vibe._plain_move[] := vibe._plain_moves(items);
+           AND x.agent_name = r.agent_name AND x.branch = r.branch
+         ORDER BY x.id, r.nth);
 BEGIN
-    PERFORM vibe._move_plainly(moves, items, at) WHERE moves <> '{}';
-    RETURN moves;
+    RETURN vibe._move_plainly(items, at);
 EXCEPTION WHEN SQLSTATE 'VB020' OR data_exception OR integrity_constraint_violation THEN
     RETURN ARRAY[]::vibe._plain_move[];
 END
@@ -1321,9 +1314,8 @@ DECLARE
 BEGIN
     IF reply IS NULL THEN
         items := ARRAY[(1, run.id, complete_step.output, complete_step.quality_score, complete_step.output_path, complete_step.summary, NULL)::vibe._completion];
-        moves := vibe._plain_moves(items);
+        moves := vibe._move_plainly(items, at);
         IF moves <> '{}' THEN
-            PERFORM vibe._move_plainly(moves, items, at);
             reply := vibe._answer(moves[1].next_step, moves[1].next_agent, moves[1].task_status, false);
         ELSE
             reply := vibe._complete(task, run, complete_step.output, complete_step.quality_score,
@@ -1337,9 +1329,9 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION
-    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._plain_moves, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._completion_of, vibe._complete_plain_results, vibe._try_complete
+    vibe._move_to, vibe._compare_with_reserve, vibe._end_runs, vibe._stays_in_workspace, vibe._answer, vibe._move_plainly, vibe._providers_work, vibe._claim_outlook, vibe._take, vibe._open_runs, vibe._known_record, vibe._accept, vibe._reject, vibe._finish_plain_runs, vibe._result_of, vibe._completion_of, vibe._complete_plain_results, vibe._try_complete
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._plain_moves, vibe._answer, vibe._stays_in_workspace, vibe._result_of, vibe._completion_of TO vibe_viewer;
+GRANT EXECUTE ON FUNCTION vibe._claim_outlook, vibe._known_record, vibe._answer, vibe._stays_in_workspace, vibe._result_of, vibe._completion_of TO vibe_viewer;
 
 -- Many tasks at once: nothing is looked up for each of them.
 CREATE OR REPLACE FUNCTION vibe._keyword_tasks(campaign vibe.campaigns, last_number integer, last_keyword integer, how_many integer)
@@ -1695,6 +1687,10 @@ BEGIN
     END IF;
     IF taken = '{}' THEN
         RETURN;
+    END IF;
+    IF outlook.has_limits THEN
+        UPDATE vibe.providers p SET probed_at = at
+         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
     END IF;
     FOR opened IN SELECT * FROM vibe._open_runs(taken, at) LOOP
         run_id := (opened.run).id;
@@ -2758,3 +2754,36 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION vibe._usage_of_session(vibe.runs) IS 'What earlier runs of the session that a run goes on with have used.';
+
+CREATE OR REPLACE FUNCTION vibe._next_due()
+    RETURNS timestamptz
+    LANGUAGE plpgsql
+    STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A chore or message that is due and was not taken waits for a slot, a limit, or a runner: not for a time.
+    RETURN least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
+                 (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p),
+                 (SELECT (x.day + 1)::timestamp AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
+                   WHERE x.name LIKE E'daily\\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1),
+                 (SELECT min(c.ready_at) FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at > vibe.clock()),
+                 (SELECT d.next_attempt_at FROM vibe.deliveries d
+                   WHERE d.state = 'pending' AND d.next_attempt_at > vibe.clock() ORDER BY d.next_attempt_at LIMIT 1));
+END
+$$;
+COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached, or the next chore or message is due.';
+
+-- Whoever closes a run: its end has a place in the feed. Most give it themselves, which costs less than a trigger.
+DROP TRIGGER close_has_a_place_in_the_feed ON vibe.runs;
+CREATE TRIGGER close_has_a_place_in_the_feed
+    BEFORE UPDATE OF closed_at ON vibe.runs
+    FOR EACH ROW WHEN (OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL AND NEW.close_event IS NULL)
+    EXECUTE FUNCTION vibe._number_close_event();
+
+-- The same rule in fewer words: every statement that writes a run reads them.
+ALTER TABLE vibe.runs
+    DROP CONSTRAINT usage_is_not_negative,
+    ADD CONSTRAINT usage_is_not_negative CHECK (
+        least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) >= 0
+        AND cost_usd >= 0 AND cost_usd < 'Infinity'::numeric);

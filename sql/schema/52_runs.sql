@@ -70,6 +70,7 @@ BEGIN
         UPDATE vibe.runs r
            SET outcome = coalesce(r.outcome, e.outcome),
                closed_at = coalesce(r.closed_at, at),
+               close_event = coalesce(r.close_event, nextval('vibe.activities_id_seq')),
                error = coalesce(r.error, e.error),
                answer = coalesce(r.answer, e.answer),
                summary = coalesce(r.summary, left(e.summary, 10000)),

@@ -87,9 +87,8 @@ DECLARE
 BEGIN
     IF reply IS NULL THEN
         items := ARRAY[(1, run.id, complete_step.output, complete_step.quality_score, complete_step.output_path, complete_step.summary, NULL)::vibe._completion];
-        moves := vibe._plain_moves(items);
+        moves := vibe._move_plainly(items, at);
         IF moves <> '{}' THEN
-            PERFORM vibe._move_plainly(moves, items, at);
             reply := vibe._answer(moves[1].next_step, moves[1].next_agent, moves[1].task_status, false);
         ELSE
             reply := vibe._complete(task, run, complete_step.output, complete_step.quality_score,

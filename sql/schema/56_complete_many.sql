@@ -5,21 +5,24 @@ CREATE TYPE vibe._completion AS (
     nth bigint, run_id bigint, output jsonb, quality_score numeric, output_path text, summary text, record jsonb);
 COMMENT ON TYPE vibe._completion IS 'A result of a run, and the record of its process''s end where that is what brings it.';
 
-CREATE TYPE vibe._plain_move AS (
-    nth bigint, run_id bigint, task_id bigint, priority text, task_status text, next_step integer, next_agent text);
+CREATE TYPE vibe._plain_move AS (nth bigint, run_id bigint, next_step integer, next_agent text, task_status text);
 COMMENT ON TYPE vibe._plain_move IS 'A completion after which the next step is ready, and nothing else.';
 
--- Which completions are plain. The tasks are locked by the caller, so that nobody but us moves what is read here.
-CREATE FUNCTION vibe._plain_moves(items vibe._completion[])
+-- Tables written: runs, work, tasks. The tasks are locked by the caller, so that nobody but us moves what is read here.
+-- Two statements for all of them: which completions are plain, and what that makes of work and tasks; then the runs.
+CREATE FUNCTION vibe._move_plainly(items vibe._completion[], at timestamptz)
     RETURNS vibe._plain_move[]
     LANGUAGE plpgsql
-    STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    moves vibe._plain_move[];
+    ends vibe._run_end[];
 BEGIN
-    RETURN ARRAY(
-        SELECT DISTINCT ON (r.id) (i.nth, r.id, t.id, t.priority, coalesce(o.status, t.status), following.step, following.agent_name)::vibe._plain_move
+    WITH move AS MATERIALIZED (
+        SELECT i.*, t.id AS task_id, vibe._priority_rank(t.priority) AS priority, coalesce(o.status, t.status) AS task_status,
+               following.step AS next_step, following.agent_name AS next_agent
           FROM unnest(items) i
           JOIN vibe.runs r ON r.id = i.run_id
           JOIN vibe.work w ON w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id
@@ -38,31 +41,26 @@ BEGIN
            -- Who wants to be told of each step is told by complete_step().
            AND NOT EXISTS (SELECT 1 FROM vibe.notification_kinds k WHERE k.kind = 'step_advanced' AND k.in_app)
            AND NOT EXISTS (SELECT 1 FROM vibe.notification_rules n WHERE n.kind = 'step_advanced' AND n.enabled)
-         ORDER BY r.id, i.nth);
+    ), readied AS (
+        UPDATE vibe.work w
+           SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at,
+               note = NULL, priority = m.priority
+          FROM move m WHERE w.task_id = m.task_id AND w.branch = ''
+    ), moved AS (
+        UPDATE vibe.tasks t
+           SET status = m.task_status, step = m.next_step, quality_score = coalesce(m.quality_score, t.quality_score),
+               rejection_notes = NULL, updated_at = at
+          FROM move m WHERE t.id = m.task_id
+    )
+    SELECT array_agg((m.nth, m.run_id, m.next_step, m.next_agent, m.task_status)::vibe._plain_move),
+           array_agg((m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), m.summary, m.output,
+                      m.output_path, m.quality_score, NULL, NULL, m.record)::vibe._run_end)
+      INTO moves, ends FROM move m;
+    IF moves IS NULL THEN
+        RETURN ARRAY[]::vibe._plain_move[];
+    END IF;
+    PERFORM 1 FROM vibe._end_runs(ends, at);
+    RETURN moves;
 END
 $$;
-COMMENT ON FUNCTION vibe._plain_moves(vibe._completion[]) IS 'Those of the completions after which the next step of a line without branches is ready, and nothing else: no gate, no end, no revision, nobody to be told. Of two for one run the first.';
-
--- Tables written: runs, work, tasks. The tasks are locked by the caller.
-CREATE FUNCTION vibe._move_plainly(moves vibe._plain_move[], items vibe._completion[], at timestamptz)
-    RETURNS bigint
-    LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-BEGIN
-    PERFORM 1 FROM vibe._end_runs(ARRAY(
-        SELECT (m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), i.summary, i.output, i.output_path,
-                i.quality_score, NULL, NULL, i.record)::vibe._run_end
-          FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth), at);
-    UPDATE vibe.work w
-       SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at, note = NULL,
-           priority = vibe._priority_rank(m.priority)
-      FROM unnest(moves) m WHERE w.task_id = m.task_id AND w.branch = '';
-    UPDATE vibe.tasks t
-       SET status = m.task_status, step = m.next_step, quality_score = coalesce(i.quality_score, t.quality_score), rejection_notes = NULL, updated_at = at
-      FROM unnest(moves) m JOIN unnest(items) i ON i.nth = m.nth WHERE t.id = m.task_id;
-    RETURN cardinality(moves);
-END
-$$;
-COMMENT ON FUNCTION vibe._move_plainly(vibe._plain_move[], vibe._completion[], timestamptz) IS 'Closes runs as done and makes the next steps ready, all in three statements.';
+COMMENT ON FUNCTION vibe._move_plainly(vibe._completion[], timestamptz) IS 'Closes as done those runs after which the next step of a line without branches is ready, and nothing else: no gate, no end, no revision, nobody to be told; makes these steps ready, and returns what became of them. No run may be named twice.';

@@ -464,7 +464,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._take(vibe._candidate[], integer) IS 'Locks the work rows of the first max_runs candidates, skipping those that are locked or not ready any more.';
 
--- Tables written: runs, work, providers. The work rows are locked by the caller. A token is made here and is nowhere
+-- Tables written: runs, work. The work rows are locked by the caller. A token is made here and is nowhere
 -- else: what is stored is its hash.
 CREATE FUNCTION vibe._open_runs(taken vibe._taken[], at timestamptz)
     RETURNS TABLE (run vibe.runs, token text)
@@ -499,10 +499,6 @@ BEGIN
               FROM opened n WHERE w.task_id = n.task_id AND w.branch = n.branch
         )
         SELECT n::vibe.runs, o.token FROM opened n JOIN opening o ON o.task_id = n.task_id AND o.branch = n.branch ORDER BY o.nth;
-    IF EXISTS (SELECT 1 FROM vibe.providers p WHERE p.paused_until <= at AND p.probed_at IS NULL) THEN
-        UPDATE vibe.providers p SET probed_at = at
-         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
-    END IF;
 END
 $$;
 COMMENT ON FUNCTION vibe._open_runs(vibe._taken[], timestamptz) IS 'Opens the runs that hold these work rows, each with a token of its own that is returned here only: held by hand where there is no runner, else dispatched.';

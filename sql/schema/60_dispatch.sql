@@ -129,6 +129,10 @@ BEGIN
     IF taken = '{}' THEN
         RETURN;
     END IF;
+    IF outlook.has_limits THEN
+        UPDATE vibe.providers p SET probed_at = at
+         WHERE p.name IN (SELECT x.provider FROM unnest(taken) x) AND p.paused_until <= at AND p.probed_at IS NULL;
+    END IF;
     FOR opened IN SELECT * FROM vibe._open_runs(taken, at) LOOP
         run_id := (opened.run).id;
         runner := (opened.run).runner;
@@ -234,18 +238,21 @@ COMMENT ON FUNCTION vibe._promote_due() IS 'Makes steps ready whose back-off is 
 
 CREATE FUNCTION vibe._next_due()
     RETURNS timestamptz
-    LANGUAGE sql
+    LANGUAGE plpgsql
     STABLE
-BEGIN ATOMIC
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
     -- A chore or message that is due and was not taken waits for a slot, a limit, or a runner: not for a time.
-    SELECT least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
+    RETURN least((SELECT w.ready_at FROM vibe.work w WHERE w.waiting_for = 'back_off' ORDER BY w.ready_at LIMIT 1),
                  (SELECT min(vibe._provider_opens_at(p, vibe.clock())) FROM vibe.providers p),
                  (SELECT (x.day + 1)::timestamp AT TIME ZONE 'UTC' FROM vibe.budget_crossings x
                    WHERE x.name LIKE E'daily\\_budget %' AND x.day = vibe._day(vibe.clock()) LIMIT 1),
                  (SELECT min(c.ready_at) FROM vibe.chores c WHERE c.run_id IS NULL AND c.ready_at > vibe.clock()),
                  (SELECT d.next_attempt_at FROM vibe.deliveries d
                    WHERE d.state = 'pending' AND d.next_attempt_at > vibe.clock() ORDER BY d.next_attempt_at LIMIT 1));
-END;
+END
+$$;
 COMMENT ON FUNCTION vibe._next_due() IS 'When the next back-off, pause of a provider, or probe of one is over, or the day whose ceiling was reached, or the next chore or message is due.';
 
 CREATE FUNCTION vibe._publish_path(task vibe.tasks, run vibe.runs)
@@ -465,11 +472,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids)) ORDER BY t.id FOR NO KEY UPDATE;
-    moves := vibe._plain_moves(items);
+    moves := vibe._move_plainly(items, at);
     IF moves = '{}' THEN
         RETURN;
     END IF;
-    PERFORM vibe._move_plainly(moves, items, at);
     PERFORM vibe._providers_work(ARRAY(SELECT m.run_id FROM unnest(moves) m))
        FROM (SELECT FROM vibe.providers p WHERE p.paused_until IS NOT NULL LIMIT 1) paused;
     PERFORM vibe._wake(true);

@@ -140,14 +140,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
     items vibe._completion[] := ARRAY(
-        SELECT (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
+        SELECT DISTINCT ON (x.id) (r.nth, x.id, r.output, r.quality_score, r.output_path, r.summary, NULL)::vibe._completion
           FROM vibe._results(results) r
           JOIN vibe.runs x ON x.task_id = r.task_id AND x.token_hash = vibe._token_hash(r.lock_token)
-           AND x.agent_name = r.agent_name AND x.branch = r.branch);
-    moves vibe._plain_move[] := vibe._plain_moves(items);
+           AND x.agent_name = r.agent_name AND x.branch = r.branch
+         ORDER BY x.id, r.nth);
 BEGIN
-    PERFORM vibe._move_plainly(moves, items, at) WHERE moves <> '{}';
-    RETURN moves;
+    RETURN vibe._move_plainly(items, at);
 EXCEPTION WHEN SQLSTATE 'VB020' OR data_exception OR integrity_constraint_violation THEN
     RETURN ARRAY[]::vibe._plain_move[];
 END
