@@ -223,8 +223,8 @@ $$;
 COMMENT ON FUNCTION vibe._compare_with_reserve(vibe.runs, vibe.tasks) IS 'Tells that a run cost more than it had reserved, and that its task''s ceiling has no room for another one like it; task is NULL for a heartbeat.';
 
 -- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
--- num_nonnulls: asked with IS NULL, an index of live runs would do, which is small when a session plans and full of
--- dead entries beside an old snapshot.
+-- ANY: by their keys, also in a session that planned while there were few runs. num_nonnulls: asked with IS NULL, an
+-- index of live runs would do, which is small when a session plans and full of dead entries beside an old snapshot.
 CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
     RETURNS SETOF vibe.runs
     LANGUAGE plpgsql
@@ -264,7 +264,7 @@ BEGIN
             SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL AND jsonb_typeof(told.usage) = 'object' THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
-         WHERE r.id = e.run_id AND num_nonnulls(r.ended_at) = 0
+         WHERE r.id = e.run_id AND r.id = ANY (ARRAY(SELECT k.run_id FROM unnest(ends) k)) AND num_nonnulls(r.ended_at) = 0
         RETURNING r.*;
 END
 $$;
@@ -423,6 +423,7 @@ $$;
 
 -- Tables written: runs, work, tasks. The tasks are locked by the caller, so that nobody but us moves what is read here.
 -- Two statements for all of them: which completions are plain, and what that makes of work and tasks; then the runs.
+-- Each row is asked for by its key (LATERAL, ANY), so that a session that planned while a table was small goes on well.
 CREATE FUNCTION vibe._move_plainly(items vibe._completion[], at timestamptz)
     RETURNS vibe._plain_move[]
     LANGUAGE plpgsql
@@ -437,7 +438,7 @@ BEGIN
         SELECT i.*, t.id AS task_id, vibe._priority_rank(t.priority) AS priority, coalesce(o.status, t.status) AS task_status,
                following.step AS next_step, following.agent_name AS next_agent
           FROM unnest(items) i
-          JOIN vibe.runs r ON r.id = i.run_id
+         CROSS JOIN LATERAL (SELECT x.* FROM vibe.runs x WHERE x.id = i.run_id OFFSET 0) r
           JOIN vibe.work w ON w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id
           JOIN vibe.tasks t ON t.id = r.task_id
           JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
@@ -458,12 +459,12 @@ BEGIN
         UPDATE vibe.work w
            SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at,
                note = NULL, priority = m.priority
-          FROM move m WHERE w.task_id = m.task_id AND w.branch = ''
+          FROM move m WHERE w.task_id = m.task_id AND w.branch = '' AND w.task_id = ANY (ARRAY(SELECT k.task_id FROM move k))
     ), moved AS (
         UPDATE vibe.tasks t
            SET status = m.task_status, step = m.next_step, quality_score = coalesce(m.quality_score, t.quality_score),
                rejection_notes = NULL, updated_at = at
-          FROM move m WHERE t.id = m.task_id
+          FROM move m WHERE t.id = m.task_id AND t.id = ANY (ARRAY(SELECT k.task_id FROM move k))
     )
     SELECT array_agg((m.nth, m.run_id, m.next_step, m.next_agent, m.task_status)::vibe._plain_move),
            array_agg((m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), m.summary, m.output,

@@ -57,8 +57,8 @@ CREATE TYPE vibe._run_end AS (
 COMMENT ON TYPE vibe._run_end IS 'How a run ended: its verdict (what it was worth; NULL if that was decided before) and its record (how its process ended; NULL if it has not).';
 
 -- The one door for how runs ended: verdict and record in one write where both come together. What is decided stays.
--- num_nonnulls: asked with IS NULL, an index of live runs would do, which is small when a session plans and full of
--- dead entries beside an old snapshot.
+-- ANY: by their keys, also in a session that planned while there were few runs. num_nonnulls: asked with IS NULL, an
+-- index of live runs would do, which is small when a session plans and full of dead entries beside an old snapshot.
 CREATE FUNCTION vibe._end_runs(ends vibe._run_end[], at timestamptz)
     RETURNS SETOF vibe.runs
     LANGUAGE plpgsql
@@ -98,7 +98,7 @@ BEGIN
             SELECT told.usage, told.reported, CASE WHEN told.reported IS NULL AND jsonb_typeof(told.usage) = 'object' THEN vibe._computed_cost(e.run_id, told.usage) END AS computed
               FROM (SELECT e.record -> 'usage' AS usage, vibe._amount(e.record #> '{usage,cost_usd}') AS reported) told
              WHERE jsonb_typeof(told.usage) = 'object') u ON true
-         WHERE r.id = e.run_id AND num_nonnulls(r.ended_at) = 0
+         WHERE r.id = e.run_id AND r.id = ANY (ARRAY(SELECT k.run_id FROM unnest(ends) k)) AND num_nonnulls(r.ended_at) = 0
         RETURNING r.*;
 END
 $$;

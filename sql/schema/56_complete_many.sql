@@ -10,6 +10,7 @@ COMMENT ON TYPE vibe._plain_move IS 'A completion after which the next step is r
 
 -- Tables written: runs, work, tasks. The tasks are locked by the caller, so that nobody but us moves what is read here.
 -- Two statements for all of them: which completions are plain, and what that makes of work and tasks; then the runs.
+-- Each row is asked for by its key (LATERAL, ANY), so that a session that planned while a table was small goes on well.
 CREATE FUNCTION vibe._move_plainly(items vibe._completion[], at timestamptz)
     RETURNS vibe._plain_move[]
     LANGUAGE plpgsql
@@ -24,7 +25,7 @@ BEGIN
         SELECT i.*, t.id AS task_id, vibe._priority_rank(t.priority) AS priority, coalesce(o.status, t.status) AS task_status,
                following.step AS next_step, following.agent_name AS next_agent
           FROM unnest(items) i
-          JOIN vibe.runs r ON r.id = i.run_id
+         CROSS JOIN LATERAL (SELECT x.* FROM vibe.runs x WHERE x.id = i.run_id OFFSET 0) r
           JOIN vibe.work w ON w.task_id = r.task_id AND w.branch = r.branch AND w.run_id = r.id
           JOIN vibe.tasks t ON t.id = r.task_id
           JOIN vibe.pipeline_steps s ON s.pipeline_version_id = t.pipeline_version_id AND s.branch = r.branch AND s.step = r.step
@@ -45,12 +46,12 @@ BEGIN
         UPDATE vibe.work w
            SET step = m.next_step, agent_name = m.next_agent, state = 'ready', run_id = NULL, attempts = 0, retries = 0, since = at,
                note = NULL, priority = m.priority
-          FROM move m WHERE w.task_id = m.task_id AND w.branch = ''
+          FROM move m WHERE w.task_id = m.task_id AND w.branch = '' AND w.task_id = ANY (ARRAY(SELECT k.task_id FROM move k))
     ), moved AS (
         UPDATE vibe.tasks t
            SET status = m.task_status, step = m.next_step, quality_score = coalesce(m.quality_score, t.quality_score),
                rejection_notes = NULL, updated_at = at
-          FROM move m WHERE t.id = m.task_id
+          FROM move m WHERE t.id = m.task_id AND t.id = ANY (ARRAY(SELECT k.task_id FROM move k))
     )
     SELECT array_agg((m.nth, m.run_id, m.next_step, m.next_agent, m.task_status)::vibe._plain_move),
            array_agg((m.run_id, 'done', NULL, vibe._answer(m.next_step, m.next_agent, m.task_status, false), m.summary, m.output,
