@@ -16,6 +16,24 @@ COMMENT ON TYPE vibe._plain_move IS 'A completion after which the next step is r
 CREATE TYPE vibe._taken AS (item vibe.work, runner text, provider text, reserve_usd numeric);
 COMMENT ON TYPE vibe._taken IS 'A work row that the transaction has locked, and how its run is to be opened: by which runner (NULL: by hand), with what reserve (NULL: none).';
 
+-- Activation in batches.
+ALTER TABLE vibe.campaigns
+    ADD COLUMN tasks_to_create integer,
+    ADD COLUMN batch_size integer,
+    ADD CONSTRAINT tasks_to_create_is_sane CHECK (tasks_to_create BETWEEN 1 AND 1000000),
+    ADD CONSTRAINT tasks_to_create_only_while_open CHECK (tasks_to_create IS NULL OR status IN ('active', 'paused', 'in_revision')),
+    ADD CONSTRAINT batch_size_is_sane CHECK (batch_size BETWEEN 1 AND 1000000),
+    ADD CONSTRAINT batch_size_only_with_tasks_to_create CHECK ((batch_size IS NOT NULL) = (tasks_to_create IS NOT NULL));
+COMMENT ON COLUMN vibe.campaigns.activated_at IS 'When its tasks, or the first batch of them, were created; NULL while planning.';
+COMMENT ON COLUMN vibe.campaigns.tasks_to_create IS 'How many of the tasks that it was activated with are still to be created, in batches; NULL for none.';
+COMMENT ON COLUMN vibe.campaigns.batch_size IS 'How many of tasks_to_create each batch creates; NULL where there are none.';
+CREATE INDEX campaigns_in_batches_idx ON vibe.campaigns (updated_at, id) WHERE tasks_to_create IS NOT NULL;
+ALTER TYPE vibe.campaign_info ADD ATTRIBUTE tasks_to_create integer;
+COMMENT ON TYPE vibe.campaign_info IS 'A campaign with its settings and the number of its tasks, as functions return it; tasks_to_create are not among those yet (NULL: none).';
+DROP FUNCTION vibe.activate_campaign(bigint);
+DROP FUNCTION vibe.campaign_progress(bigint);
+DROP FUNCTION vibe.sweep();
+
 DROP FUNCTION vibe._take(vibe._candidate[], integer);
 DROP FUNCTION vibe._open_run(vibe.work, text, text, numeric, text, timestamptz);
 DROP FUNCTION vibe._judge(vibe.tasks, vibe.runs, jsonb, timestamptz);
@@ -1386,9 +1404,12 @@ BEGIN
      WHERE t.id = (vibe._task_page(NULL, campaign.id, NULL, 1, NULL))[1];
     last_number := coalesce(last_number, 0);
     last_keyword := coalesce(last_keyword, (SELECT max(t.keyword_number) FROM vibe.tasks t WHERE t.campaign_id = campaign.id), 0);
+    -- Of a batch: behind those before it, also where the last of them was deleted.
+    last_number := greatest(last_number, campaign.target_article_count - campaign.tasks_to_create - how_many);
+    last_keyword := greatest(last_keyword, campaign.target_article_count - campaign.tasks_to_create - how_many);
     with_keyword := least(how_many, greatest(cardinality(campaign.seed_keywords) - last_keyword, 0));
-    IF last_number + how_many > 1000000 THEN
-        PERFORM vibe._campaign_full(campaign.id, last_number, how_many);
+    IF last_number + how_many + coalesce(campaign.tasks_to_create, 0) > 1000000 THEN
+        PERFORM vibe._campaign_full(campaign.id, last_number + coalesce(campaign.tasks_to_create, 0), how_many);
     END IF;
     SELECT * INTO entry FROM vibe._next_stop(campaign.pipeline_version_id, -1, false, campaign.deliverables, '{}');
     WITH new_tasks AS (
@@ -1421,7 +1442,7 @@ BEGIN
     RETURN created;
 END
 $$;
-COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 'Creates tasks of a campaign and makes their first step ready, in one statement. Raises VB034.';
+COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 'Creates tasks of a campaign and makes their first step ready, in one statement; its tasks_to_create are those that come later. Raises VB034.';
 
 -- References that no foreign key holds any more.
 ALTER TABLE vibe.tasks
@@ -1980,7 +2001,7 @@ COMMENT ON FUNCTION vibe.tasks_with_incomplete_deliverables(bigint) IS 'Delivera
 CREATE OR REPLACE FUNCTION vibe.campaign_progress(id bigint)
     RETURNS TABLE (campaign_id bigint, status text, total bigint, done bigint, cancelled bigint, running bigint, ready bigint,
                    waiting bigint, blocked bigint, revisions bigint, steps_done bigint, steps_total bigint,
-                   cost_usd numeric, tasks_per_minute numeric, seconds_left numeric)
+                   cost_usd numeric, tasks_per_minute numeric, seconds_left numeric, tasks_to_create bigint)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
@@ -2013,7 +2034,8 @@ BEGIN
     steps_each := (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
           AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
-    steps_total := (total - cancelled) * steps_each
+    tasks_to_create := coalesce(campaign.tasks_to_create, 0);
+    steps_total := (total + tasks_to_create - cancelled) * steps_each
         - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
             WHERE t.campaign_id = campaign.id AND t.status <> 'cancelled');
     -- Runs of completed tasks may be pruned.
@@ -2030,7 +2052,7 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.campaign_progress(bigint) IS 'How far a campaign is: tasks by state, steps done of all, cost in US dollars, finished tasks per minute, and seconds left at the pace so far (NULL while unknown). Raises VB002.';
+COMMENT ON FUNCTION vibe.campaign_progress(bigint) IS 'How far a campaign is: tasks by state and those that are still to be created (tasks_to_create, not in total), steps done of all, those of the latter included, cost in US dollars, finished tasks per minute, and seconds left at the pace so far (NULL while unknown). Raises VB002.';
 
 CREATE OR REPLACE FUNCTION vibe.list_service_calls(
     service text DEFAULT NULL, campaign_id bigint DEFAULT NULL, max_rows integer DEFAULT 100, after_id bigint DEFAULT NULL
@@ -2163,6 +2185,7 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._health_versions();
     RETURN QUERY SELECT * FROM vibe._health_runners();
     RETURN QUERY SELECT * FROM vibe._health_queue(at);
+    RETURN QUERY SELECT * FROM vibe._health_batches(at);
     RETURN QUERY SELECT * FROM vibe._health_outside(at);
     RETURN QUERY SELECT * FROM vibe._health_host();
     RETURN QUERY SELECT * FROM vibe._health_sweep(at);
@@ -2170,7 +2193,7 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._health_cron();
 END
 $$;
-COMMENT ON FUNCTION vibe.health() IS 'One row per check: dispatcher, versions, each runner, agents as the server''s user, waiting work, stale locks, blocked work, stray supervisors, providers, outbox, notify queue, init process, restart, sweep, retention, pg_cron. status is ok, warn or fail, next_step what to do. Raises nothing.';
+COMMENT ON FUNCTION vibe.health() IS 'One row per check: dispatcher, versions, each runner, agents as the server''s user, waiting work, stale locks, blocked work, stray supervisors, tasks to create, providers, outbox, notify queue, init process, restart, sweep, retention, pg_cron. status is ok, warn or fail, next_step what to do. Raises nothing.';
 
 CREATE OR REPLACE FUNCTION vibe._stalled_heads(at timestamptz)
     RETURNS TABLE (task_id bigint, branch text, agent_name text, since timestamptz)
@@ -2418,7 +2441,7 @@ CREATE OR REPLACE FUNCTION vibe.sweep()
     RETURNS TABLE (swept boolean, stale_locks_released bigint, dispatched_runs_lost bigint, back_offs_ended bigint,
                    orphans_dispatched bigint, campaigns_completed bigint, branches_dispatched bigint, backlog_requests bigint,
                    notifications_queued bigint, runs_pruned bigint, activities_pruned bigint, notifications_pruned bigint,
-                   service_calls_pruned bigint)
+                   service_calls_pruned bigint, tasks_created bigint)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -2433,7 +2456,7 @@ DECLARE
 BEGIN
     SELECT * INTO state FROM vibe.sweep_state s FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT false, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint;
+        RETURN QUERY SELECT false, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint;
         RETURN;
     END IF;
     swept := true;
@@ -2446,6 +2469,7 @@ BEGIN
     orphans_dispatched := vibe._requeue_orphans(state.looked_up_to, part.last_id, at);
     branches_dispatched := vibe._mend_branches(state.looked_up_to, part.last_id, at);
     campaigns_completed := vibe._finish_campaigns(at);
+    tasks_created := vibe._add_batches(at);
     backlog_requests := vibe._ask_for_topics(at);
     runs_pruned := vibe._prune_runs(vibe._setting('run_retention'));
     activities_pruned := vibe._prune_activities(vibe._setting('activity_retention'), at);
@@ -2454,13 +2478,13 @@ BEGIN
     notifications_queued := vibe._count_told(seen);
     UPDATE vibe.sweep_state s SET swept_at = at, dispatcher_gone_since = state.dispatcher_gone_since, looked_up_to = part.next;
     PERFORM vibe._note_health(at);
-    IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_dispatched > 0 THEN
+    IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_dispatched + tasks_created > 0 THEN
         PERFORM vibe._wake(true);
     END IF;
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';
+COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; tasks of campaigns that were activated in batches, 5000 or one batch; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';
 
 -- What is pruned is not walked through again.
 ALTER TABLE vibe.sweep_state ADD COLUMN runs_looked_up_to bigint NOT NULL DEFAULT 0;
@@ -2788,3 +2812,448 @@ ALTER TABLE vibe.runs
     ADD CONSTRAINT usage_is_not_negative CHECK (
         least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) >= 0
         AND cost_usd >= 0 AND cost_usd < 'Infinity'::numeric);
+
+CREATE OR REPLACE FUNCTION vibe._insert_task(task vibe.tasks, at timestamptz)
+    RETURNS vibe.tasks
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    entry record;
+BEGIN
+    task.number := vibe._last_number(task.project_id, task.campaign_id) + 1;
+    -- Those that its campaign still has to create have their place.
+    IF task.number > 1000000 - coalesce((SELECT c.tasks_to_create FROM vibe.campaigns c WHERE c.id = task.campaign_id), 0)
+       AND task.campaign_id IS NOT NULL THEN
+        PERFORM vibe._campaign_full(task.campaign_id, task.number - 1, 1);
+    END IF;
+    task.slug := vibe._free_slug(task);
+    SELECT * INTO entry FROM vibe._next_stop(task.pipeline_version_id, -1, false, vibe._wanted(task), '{}');
+    INSERT INTO vibe.tasks AS t (project_id, campaign_id, pipeline_version_id, number, title, slug, keyword, description,
+        step, priority, deliverables, idempotency_key, created_at, updated_at)
+    VALUES (task.project_id, task.campaign_id, task.pipeline_version_id, task.number, task.title, task.slug, task.keyword,
+        task.description, entry.next_step, task.priority, task.deliverables, task.idempotency_key, at, at)
+    ON CONFLICT (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING t.* INTO task;
+    IF task.id IS NOT NULL THEN
+        PERFORM vibe._set_main_line(task, entry.next_step, entry.next_agent, entry.waiting_for, NULL, at);
+        INSERT INTO vibe.work (task_id, branch, campaign_id, step, agent_name, state, priority, since)
+        SELECT task.id, s.branch, coalesce(task.campaign_id, 0), 0, s.agent_name, 'ready', vibe._priority_rank(task.priority), at
+          FROM vibe.pipeline_steps s
+         WHERE s.pipeline_version_id = task.pipeline_version_id AND s.branch = ANY (entry.opened);
+    END IF;
+    RETURN task;
+END
+$$;
+COMMENT ON FUNCTION vibe._insert_task(vibe.tasks, timestamptz) IS 'Inserts a task with the work of its first step; id is NULL where the idempotency key is there already. Raises VB034.';
+
+CREATE OR REPLACE FUNCTION vibe._low_backlogs(since timestamptz)
+    RETURNS TABLE (campaign_id bigint, project_id bigint, name text, agent_name text, threshold integer, unbegun bigint,
+                   to_tell boolean, to_ask boolean)
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT c.id, c.project_id, c.name, coalesce(c.backlog_agent, 'vibe-keyword-researcher'), c.backlog_threshold, u.n,
+           (q.told_at > since) IS NOT TRUE, (q.asked_at > since) IS NOT TRUE
+      FROM vibe.campaigns c
+      LEFT JOIN vibe.topic_requests q ON q.campaign_id = c.id
+     CROSS JOIN LATERAL (
+            SELECT count(*) AS n FROM (
+                SELECT 1 FROM vibe.tasks t
+                 WHERE t.campaign_id = c.id AND t.ended_at IS NULL AND t.status = 'backlog'
+                   AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = t.id LIMIT 1) IS NULL
+                 ORDER BY t.campaign_id DESC, t.id DESC LIMIT c.backlog_threshold) open_task) u
+     WHERE c.ended_at IS NULL AND c.status = 'active' AND c.backlog_threshold > 0 AND c.tasks_to_create IS NULL
+       AND (q.told_at > since AND q.asked_at > since) IS NOT TRUE
+       AND u.n < c.backlog_threshold
+     ORDER BY c.id LIMIT 100;
+END;
+COMMENT ON FUNCTION vibe._low_backlogs(timestamptz) IS 'Active campaigns with fewer open tasks that nobody has begun than their threshold and none still to be created, and whether people are to be told and their agent to be asked: unless that was done after since.';
+
+CREATE OR REPLACE FUNCTION vibe._finish_campaign(campaign_id bigint, at timestamptz)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    campaign vibe.campaigns;
+BEGIN
+    IF _finish_campaign.campaign_id = 0 THEN
+        RETURN false;
+    END IF;
+    campaign := vibe._lock_campaign(_finish_campaign.campaign_id);
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision') OR campaign.tasks_to_create IS NOT NULL THEN
+        RETURN campaign.status = 'completed';
+    END IF;
+    PERFORM 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL
+      ORDER BY t.id DESC LIMIT 1;
+    IF FOUND OR NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id
+                               AND t.ended_at >= coalesce(campaign.reopened_at, t.ended_at)) THEN
+        RETURN false;
+    END IF;
+    UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
+     WHERE c.id = campaign.id
+    RETURNING c.* INTO campaign;
+    PERFORM vibe._tell_campaign_completed(campaign, false);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks, none of them is open and none is still to be created; one that was reopened only if a task has ended since. Locks the campaign row.';
+
+CREATE OR REPLACE FUNCTION vibe._finish_campaigns(at timestamptz)
+    RETURNS bigint
+    LANGUAGE sql
+    VOLATILE
+BEGIN ATOMIC
+    SELECT count(*) FILTER (WHERE vibe._finish_campaign(c.id, at))
+      FROM (SELECT c.id FROM vibe.campaigns c
+             WHERE c.ended_at IS NULL AND c.status IN ('active', 'in_revision', 'paused') AND c.tasks_to_create IS NULL
+               -- One that was reopened waits for the revisions that somebody is about to ask for.
+               AND EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at >= coalesce(c.reopened_at, t.ended_at))
+               AND NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at IS NULL)
+             ORDER BY c.id
+               FOR NO KEY UPDATE SKIP LOCKED) c;
+END;
+COMMENT ON FUNCTION vibe._finish_campaigns(timestamptz) IS 'Marks campaigns completed that have tasks but none open or still to be created.';
+
+CREATE OR REPLACE FUNCTION vibe.check_campaign_completion(id bigint)
+    RETURNS boolean
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(check_campaign_completion.id);
+BEGIN
+    RETURN vibe._finish_campaign(campaign.id, at);
+END
+$$;
+COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended and none is still to be created (of a reopened one: and one has ended since). Locks the campaign row. Raises VB002, VB022.';
+
+CREATE OR REPLACE FUNCTION vibe.complete_campaign(id bigint)
+    RETURNS TABLE (campaign_id bigint, status text)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns := vibe._lock_campaign(complete_campaign.id);
+    open_tasks bigint;
+BEGIN
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision', 'completed') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'completed', 'Only a campaign that was activated can be completed.');
+    END IF;
+    SELECT count(*) INTO open_tasks FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL;
+    IF open_tasks > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'VB033',
+            MESSAGE = format('campaign %s still has open tasks', campaign.id),
+            DETAIL = format('%s tasks are neither completed nor cancelled.', open_tasks),
+            HINT = format('SELECT * FROM vibe.cancel_task(task) for those that are given up, or SELECT * FROM vibe.cancel_campaign(%s);', campaign.id);
+    END IF;
+    IF campaign.status <> 'completed' THEN
+        UPDATE vibe.campaigns c
+           SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at, tasks_to_create = NULL, batch_size = NULL
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        PERFORM vibe._tell_campaign_completed(campaign, true);
+    END IF;
+    RETURN QUERY SELECT campaign.id, 'completed'::text;
+END
+$$;
+COMMENT ON FUNCTION vibe.complete_campaign(bigint) IS 'Marks a campaign completed by hand, also one without tasks; those that were still to be created (tasks_to_create) are not. Locks the campaign row. Raises VB002, VB020 (never activated, cancelled), VB022, VB033 (open tasks).';
+
+CREATE OR REPLACE FUNCTION vibe.cancel_campaign(id bigint, reason text DEFAULT NULL)
+    RETURNS TABLE (campaign_id bigint, status text, tasks_cancelled bigint, runs_stopped bigint)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    cancelled bigint[];
+    stopped bigint;
+BEGIN
+    LOOP
+        BEGIN
+            cancelled := ARRAY(SELECT t.id FROM vibe.tasks t
+                WHERE t.campaign_id = cancel_campaign.id AND t.ended_at IS NULL ORDER BY t.id FOR NO KEY UPDATE);
+            stopped := vibe._cancel_tasks(cancelled, coalesce(cancel_campaign.reason, 'the campaign was cancelled'), at);
+            campaign := vibe._lock_campaign(cancel_campaign.id);
+            IF EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL) THEN
+                RAISE EXCEPTION USING ERRCODE = 'VB099', MESSAGE = 'tasks were added meanwhile';
+            END IF;
+            EXIT;
+        EXCEPTION WHEN SQLSTATE 'VB099' THEN
+            NULL;
+        END;
+    END LOOP;
+    IF campaign.status = 'completed' THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'cancelled', 'It is completed; nothing is left to cancel.');
+    END IF;
+    IF campaign.status <> 'cancelled' THEN
+        UPDATE vibe.campaigns c
+           SET status = 'cancelled', paused_from = NULL, ended_at = at, updated_at = at, tasks_to_create = NULL, batch_size = NULL
+         WHERE c.id = campaign.id;
+        PERFORM vibe._record('campaign_cancelled', format('Campaign "%s" was cancelled.', campaign.name),
+            jsonb_build_object('tasks_cancelled', cardinality(cancelled), 'runs_stopped', stopped, 'reason', cancel_campaign.reason),
+            campaign.project_id, campaign.id);
+        PERFORM vibe._wake(false);
+    END IF;
+    RETURN QUERY SELECT campaign.id, 'cancelled'::text, cardinality(cancelled)::bigint, stopped;
+END
+$$;
+COMMENT ON FUNCTION vibe.cancel_campaign(bigint, text) IS 'Gives a campaign up: cancels its open tasks, creates none of those that were still to come, and stops what runs, whole process trees. Locks its open tasks, then the campaign row. Raises VB002, VB020 (completed), VB022.';
+
+CREATE OR REPLACE FUNCTION vibe.pause_campaign(id bigint, stop_running boolean DEFAULT false)
+    RETURNS TABLE (campaign_id bigint, status text, runs_stopped bigint)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    locked bigint[];
+    stopped bigint := 0;
+BEGIN
+    IF pause_campaign.stop_running THEN
+        -- What is claimed after the locks were taken is left to _unclaim_paused().
+        locked := ARRAY(SELECT t.id FROM vibe.tasks t
+            WHERE t.id IN (SELECT w.task_id FROM vibe.work w WHERE w.campaign_id = pause_campaign.id AND w.state = 'held')
+            ORDER BY t.id FOR NO KEY UPDATE);
+        stopped := vibe._put_back(ARRAY(SELECT w.run_id FROM vibe.work w
+            WHERE w.task_id = ANY (locked) AND w.state = 'held'), 'the campaign was paused', at);
+    END IF;
+    campaign := vibe._lock_campaign(pause_campaign.id);
+    IF campaign.status NOT IN ('active', 'in_revision', 'paused') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'paused', 'Only a campaign that is at work can be paused.');
+    END IF;
+    IF campaign.status <> 'paused' THEN
+        UPDATE vibe.campaigns c SET status = 'paused', paused_from = c.status, updated_at = at
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+        PERFORM vibe._record('campaign_paused', format('Campaign "%s" was paused.', campaign.name),
+            jsonb_build_object('runs_stopped', stopped), campaign.project_id, campaign.id);
+    END IF;
+    PERFORM vibe._wake(false);
+    RETURN QUERY SELECT campaign.id, campaign.status, stopped;
+END
+$$;
+COMMENT ON FUNCTION vibe.pause_campaign(bigint, boolean) IS 'active → paused: no claim that begins after the commit takes its work, nothing already claimed is started, and no batch of tasks is added. Running steps may finish, or are stopped and put back without using up an attempt (stop_running). Locks the campaign row. Raises VB002, VB020, VB022.';
+
+CREATE OR REPLACE FUNCTION vibe.generate_tasks(campaign_id bigint, how_many integer)
+    RETURNS TABLE (tasks_created bigint)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    created bigint;
+BEGIN
+    IF (generate_tasks.how_many BETWEEN 1 AND 1000000) IS NOT TRUE THEN
+        PERFORM vibe._invalid_argument('how_many', generate_tasks.how_many::text, 'Use 1 to 1000000.');
+    END IF;
+    campaign := vibe._lock_campaign(generate_tasks.campaign_id);
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision') THEN
+        PERFORM vibe._campaign_not_active(campaign);
+    END IF;
+    created := vibe._create_tasks(campaign, generate_tasks.how_many, at);
+    PERFORM vibe._record_generated(campaign, created, campaign.tasks_to_create);
+    PERFORM vibe._wake(true);
+    RETURN QUERY SELECT created;
+END
+$$;
+COMMENT ON FUNCTION vibe.generate_tasks(bigint, integer) IS 'Adds tasks to an active or paused campaign and makes their first step ready. Locks the campaign row. Raises VB002, VB021 (not active), VB022, VB030, VB034 (more than 1000000).';
+
+CREATE OR REPLACE FUNCTION vibe._campaign_infos(ids bigint[])
+    RETURNS SETOF vibe.campaign_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT c.id, c.project_id, j.slug, c.slug, c.name, c.description, c.status,
+           p.id, p.slug, v.number, c.target_article_count,
+           n.total, n.completed, n.cancelled, n.blocked,
+           c.seed_keywords, c.competitor_urls, c.focus_group_ids, c.deliverables, c.budget_usd,
+           c.task_budget_usd, c.run_budget_usd,
+           c.max_revisions, c.max_parallel, c.backlog_threshold, c.backlog_agent, c.notes,
+           c.created_at, c.updated_at, c.activated_at, c.reopened_at, c.ended_at, c.tasks_to_create
+      FROM vibe.campaigns c
+      JOIN vibe.projects j ON j.id = c.project_id
+      JOIN vibe.pipeline_versions v ON v.id = c.pipeline_version_id
+      JOIN vibe.pipelines p ON p.id = v.pipeline_id
+     CROSS JOIN LATERAL (
+        SELECT count(*) AS total, count(*) FILTER (WHERE t.status = 'completed') AS completed,
+               count(*) FILTER (WHERE t.status = 'cancelled') AS cancelled,
+               count(*) FILTER (WHERE t.status = 'blocked') AS blocked
+          FROM vibe.tasks t WHERE t.campaign_id = c.id) n
+     WHERE c.id = ANY (ids)
+     ORDER BY c.id DESC;
+END;
+COMMENT ON FUNCTION vibe._campaign_infos(bigint[]) IS 'These campaigns, newest first.';
+
+CREATE OR REPLACE FUNCTION vibe.get_campaign(id bigint)
+    RETURNS SETOF vibe.campaign_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT * FROM vibe._campaign_infos(ARRAY[get_campaign.id]);
+END;
+COMMENT ON FUNCTION vibe.get_campaign(bigint) IS 'One campaign, or no row.';
+
+CREATE OR REPLACE FUNCTION vibe.get_campaign_by_slug(slug text)
+    RETURNS SETOF vibe.campaign_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT * FROM vibe._campaign_infos(ARRAY(SELECT c.id FROM vibe.campaigns c WHERE c.slug = get_campaign_by_slug.slug));
+END;
+COMMENT ON FUNCTION vibe.get_campaign_by_slug(text) IS 'One campaign, or no row.';
+
+CREATE OR REPLACE FUNCTION vibe.list_active_campaigns()
+    RETURNS SETOF vibe.campaign_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT * FROM vibe._campaign_infos(ARRAY(SELECT c.id FROM vibe.campaigns c WHERE c.status IN ('active', 'in_revision')));
+END;
+COMMENT ON FUNCTION vibe.list_active_campaigns() IS 'Campaigns that are at work (active or in_revision), newest first.';
+
+CREATE OR REPLACE FUNCTION vibe.activate_campaign(id bigint, batch_size integer DEFAULT NULL)
+    RETURNS TABLE (campaign_id bigint, status text, tasks_created bigint, tasks_to_create bigint)
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := vibe._begin_verb();
+    campaign vibe.campaigns;
+    begins boolean;
+    created bigint := 0;
+    left_over bigint := 0;
+BEGIN
+    IF activate_campaign.batch_size NOT BETWEEN 1 AND 1000000 THEN
+        PERFORM vibe._invalid_argument('batch_size', activate_campaign.batch_size::text,
+            'Use 1 to 1000000, or NULL for all tasks at once.');
+    END IF;
+    campaign := vibe._lock_campaign(activate_campaign.id);
+    IF campaign.status NOT IN ('planning', 'paused', 'active', 'in_revision') THEN
+        PERFORM vibe._illegal_campaign_change(campaign, 'activated', 'Create a new campaign.');
+    END IF;
+    begins := campaign.status IN ('planning', 'paused');
+    IF begins THEN
+        UPDATE vibe.campaigns c
+           SET status = coalesce(c.paused_from, 'active'), paused_from = NULL,
+               activated_at = coalesce(c.activated_at, at), updated_at = at,
+               tasks_to_create = CASE WHEN c.activated_at IS NULL THEN c.target_article_count ELSE c.tasks_to_create END,
+               batch_size = CASE WHEN c.activated_at IS NULL THEN c.target_article_count ELSE c.batch_size END
+         WHERE c.id = campaign.id
+        RETURNING c.* INTO campaign;
+    END IF;
+    IF campaign.tasks_to_create IS NOT NULL THEN
+        campaign.batch_size := coalesce(activate_campaign.batch_size, campaign.batch_size);
+        created := vibe._create_batch(campaign, at);
+        left_over := campaign.tasks_to_create - created;
+    END IF;
+    IF begins THEN
+        PERFORM vibe._note_home();
+        PERFORM vibe._record('campaign_activated', format('Campaign "%s" was activated.', campaign.name),
+            jsonb_strip_nulls(jsonb_build_object('tasks_created', created, 'tasks_to_create', nullif(left_over, 0))),
+            campaign.project_id, campaign.id);
+    ELSIF created > 0 THEN
+        PERFORM vibe._record_generated(campaign, created, left_over);
+    END IF;
+    IF begins OR created > 0 THEN
+        PERFORM vibe._wake(true);
+    END IF;
+    RETURN QUERY SELECT campaign.id, campaign.status, created, left_over;
+END
+$$;
+COMMENT ON FUNCTION vibe.activate_campaign(bigint, integer) IS 'planning or paused → active: creates target_article_count tasks once, beside those that create_task() made while it was planned, and makes their first step ready. Without batch_size (NULL) all are created in the caller''s transaction, and a second call creates nothing. With one the call creates that many, and tasks_to_create says how many are left: each further call creates the next batch, of the same size unless it gives another one, and so do sweeps by themselves while the campaign is not paused. Until none is left the campaign is not completed by itself. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level), VB030 (batch_size), VB034 (more than 1000000).';
+
+CREATE OR REPLACE FUNCTION vibe._create_batch(campaign vibe.campaigns, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    how_many integer := least(campaign.batch_size, campaign.tasks_to_create);
+    created bigint;
+BEGIN
+    campaign.tasks_to_create := campaign.tasks_to_create - how_many;
+    created := vibe._create_tasks(campaign, how_many, at);
+    UPDATE vibe.campaigns c
+       SET tasks_to_create = nullif(campaign.tasks_to_create, 0), updated_at = at,
+           batch_size = CASE WHEN campaign.tasks_to_create > 0 THEN campaign.batch_size END
+     WHERE c.id = campaign.id;
+    RETURN created;
+END
+$$;
+COMMENT ON FUNCTION vibe._create_batch(vibe.campaigns, timestamptz) IS 'Creates the next batch_size of the tasks that a campaign still has to create. Raises VB034.';
+
+CREATE OR REPLACE FUNCTION vibe._record_generated(campaign vibe.campaigns, created bigint, left_over bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN vibe._record('tasks_generated', format('%s tasks were added to campaign "%s".', created, campaign.name),
+        jsonb_strip_nulls(jsonb_build_object('tasks_created', created, 'tasks_to_create', nullif(left_over, 0))),
+        campaign.project_id, campaign.id);
+END
+$$;
+COMMENT ON FUNCTION vibe._record_generated(vibe.campaigns, bigint, bigint) IS 'Notes in the history that tasks were added, and how many are still to be.';
+
+CREATE OR REPLACE FUNCTION vibe._add_batches(at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    campaign vibe.campaigns;
+    created bigint;
+    total bigint := 0;
+BEGIN
+    FOR i IN 1..100 LOOP
+        SELECT * INTO campaign FROM vibe.campaigns c WHERE c.tasks_to_create IS NOT NULL AND c.status <> 'paused'
+         ORDER BY c.updated_at, c.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        EXIT WHEN NOT FOUND;
+        created := vibe._create_batch(campaign, at);
+        PERFORM vibe._record_generated(campaign, created, campaign.tasks_to_create - created);
+        total := total + created;
+        EXIT WHEN total >= 5000;
+    END LOOP;
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION vibe._add_batches(timestamptz) IS 'Creates what campaigns that were activated in batches still have to create: batch by batch until 5000 tasks, or 100 batches, were added.';
+
+CREATE OR REPLACE FUNCTION vibe._health_batches(at timestamptz)
+    RETURNS SETOF vibe.health_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT 'tasks to create', CASE WHEN b.late > 0 THEN 'warn' ELSE 'ok' END,
+           format('%s of %s campaigns', coalesce(b.tasks, 0), b.campaigns),
+           CASE WHEN b.late > 0 THEN format('SELECT * FROM vibe.activate_campaign(%s); or vibe.sweep() adds the next batch.', b.first_late) END
+      FROM (SELECT sum(c.tasks_to_create) AS tasks, count(*) AS campaigns, count(*) FILTER (WHERE l.late) AS late,
+                   min(c.id) FILTER (WHERE l.late) AS first_late
+              FROM vibe.campaigns c
+             CROSS JOIN LATERAL (SELECT c.status <> 'paused' AND c.updated_at < at - greatest(interval '30 minutes', 3 * vibe._setting('sweep_interval')) AS late) l
+             WHERE c.tasks_to_create IS NOT NULL) b;
+END;
+COMMENT ON FUNCTION vibe._health_batches(timestamptz) IS 'How many tasks campaigns that were activated in batches still have to create, and whether nobody adds them.';
+REVOKE ALL ON FUNCTION vibe.activate_campaign, vibe.campaign_progress, vibe.sweep, vibe._create_batch, vibe._record_generated, vibe._add_batches, vibe._health_batches FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vibe.activate_campaign, vibe.sweep TO vibe_operator;
+GRANT EXECUTE ON FUNCTION vibe.campaign_progress, vibe._health_batches TO vibe_viewer;

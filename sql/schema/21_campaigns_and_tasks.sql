@@ -27,6 +27,8 @@ CREATE TABLE vibe.campaigns (
     activated_at timestamptz,
     reopened_at timestamptz,
     ended_at timestamptz,
+    tasks_to_create integer,
+    batch_size integer,
     CONSTRAINT slug_is_one_safe_path_element CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,99}$'),
     CONSTRAINT name_is_not_blank CHECK (btrim(name) <> ''),
     CONSTRAINT status_is_known CHECK (status IN ('planning', 'active', 'paused', 'in_revision', 'completed', 'cancelled')),
@@ -39,7 +41,11 @@ CREATE TABLE vibe.campaigns (
     CONSTRAINT run_budget_is_a_positive_amount CHECK (run_budget_usd > 0 AND run_budget_usd < 1e12),
     CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) IN ('object', 'array')),
     CONSTRAINT ended_at_only_when_final CHECK ((ended_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
-    CONSTRAINT paused_from_only_while_paused CHECK ((paused_from IS NOT NULL) = (status = 'paused'))
+    CONSTRAINT paused_from_only_while_paused CHECK ((paused_from IS NOT NULL) = (status = 'paused')),
+    CONSTRAINT tasks_to_create_is_sane CHECK (tasks_to_create BETWEEN 1 AND 1000000),
+    CONSTRAINT tasks_to_create_only_while_open CHECK (tasks_to_create IS NULL OR status IN ('active', 'paused', 'in_revision')),
+    CONSTRAINT batch_size_is_sane CHECK (batch_size BETWEEN 1 AND 1000000),
+    CONSTRAINT batch_size_only_with_tasks_to_create CHECK ((batch_size IS NOT NULL) = (tasks_to_create IS NOT NULL))
 );
 COMMENT ON TABLE vibe.campaigns IS 'Campaigns: a number of tasks that go through one pipeline version.';
 COMMENT ON COLUMN vibe.campaigns.id IS 'Key.';
@@ -65,9 +71,11 @@ COMMENT ON COLUMN vibe.campaigns.notes IS 'Free notes.';
 COMMENT ON COLUMN vibe.campaigns.paused_from IS 'Which status resume_campaign() goes back to.';
 COMMENT ON COLUMN vibe.campaigns.created_at IS 'When it was created.';
 COMMENT ON COLUMN vibe.campaigns.updated_at IS 'When its own row last changed.';
-COMMENT ON COLUMN vibe.campaigns.activated_at IS 'When its tasks were created; NULL while planning.';
+COMMENT ON COLUMN vibe.campaigns.activated_at IS 'When its tasks, or the first batch of them, were created; NULL while planning.';
 COMMENT ON COLUMN vibe.campaigns.reopened_at IS 'When it was last opened again; it is not completed by itself before a task has ended since.';
 COMMENT ON COLUMN vibe.campaigns.ended_at IS 'When it was completed or cancelled.';
+COMMENT ON COLUMN vibe.campaigns.tasks_to_create IS 'How many of the tasks that it was activated with are still to be created, in batches; NULL for none.';
+COMMENT ON COLUMN vibe.campaigns.batch_size IS 'How many of tasks_to_create each batch creates; NULL where there are none.';
 
 -- A million tasks are made in one call, so what a row costs is counted: no foreign key, which would look its row up
 -- and queue an event for every task (27_references.sql holds what they would), and no index but those that a page, a

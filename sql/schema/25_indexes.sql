@@ -51,6 +51,8 @@ CREATE INDEX campaigns_project_idx ON vibe.campaigns (project_id, id);
 CREATE INDEX campaigns_project_status_idx ON vibe.campaigns (project_id, status, id);
 CREATE INDEX campaigns_status_idx ON vibe.campaigns (status, id);
 CREATE INDEX campaigns_open_idx ON vibe.campaigns (id) WHERE ended_at IS NULL;
+-- Those that get their tasks in batches, the one that has waited longest first.
+CREATE INDEX campaigns_in_batches_idx ON vibe.campaigns (updated_at, id) WHERE tasks_to_create IS NOT NULL;
 
 -- The feed: activities, beginnings of runs and ends of runs are numbered by one sequence, and every scope that a
 -- page can have is a range in each of the three.

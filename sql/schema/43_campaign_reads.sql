@@ -7,8 +7,9 @@ CREATE TYPE vibe.campaign_info AS (
     seed_keywords text[], competitor_urls text[], focus_group_ids text[], deliverables jsonb, budget_usd numeric,
     task_budget_usd numeric, run_budget_usd numeric,
     max_revisions integer, max_parallel integer, backlog_threshold integer, backlog_agent text, notes text,
-    created_at timestamptz, updated_at timestamptz, activated_at timestamptz, reopened_at timestamptz, ended_at timestamptz);
-COMMENT ON TYPE vibe.campaign_info IS 'A campaign with its settings and the number of its tasks, as functions return it.';
+    created_at timestamptz, updated_at timestamptz, activated_at timestamptz, reopened_at timestamptz, ended_at timestamptz,
+    tasks_to_create integer);
+COMMENT ON TYPE vibe.campaign_info IS 'A campaign with its settings and the number of its tasks, as functions return it; tasks_to_create are not among those yet (NULL: none).';
 
 CREATE FUNCTION vibe._campaign_infos(ids bigint[])
     RETURNS SETOF vibe.campaign_info
@@ -21,7 +22,7 @@ BEGIN ATOMIC
            c.seed_keywords, c.competitor_urls, c.focus_group_ids, c.deliverables, c.budget_usd,
            c.task_budget_usd, c.run_budget_usd,
            c.max_revisions, c.max_parallel, c.backlog_threshold, c.backlog_agent, c.notes,
-           c.created_at, c.updated_at, c.activated_at, c.reopened_at, c.ended_at
+           c.created_at, c.updated_at, c.activated_at, c.reopened_at, c.ended_at, c.tasks_to_create
       FROM vibe.campaigns c
       JOIN vibe.projects j ON j.id = c.project_id
       JOIN vibe.pipeline_versions v ON v.id = c.pipeline_version_id

@@ -192,9 +192,12 @@ BEGIN
      WHERE t.id = (vibe._task_page(NULL, campaign.id, NULL, 1, NULL))[1];
     last_number := coalesce(last_number, 0);
     last_keyword := coalesce(last_keyword, (SELECT max(t.keyword_number) FROM vibe.tasks t WHERE t.campaign_id = campaign.id), 0);
+    -- Of a batch: behind those before it, also where the last of them was deleted.
+    last_number := greatest(last_number, campaign.target_article_count - campaign.tasks_to_create - how_many);
+    last_keyword := greatest(last_keyword, campaign.target_article_count - campaign.tasks_to_create - how_many);
     with_keyword := least(how_many, greatest(cardinality(campaign.seed_keywords) - last_keyword, 0));
-    IF last_number + how_many > 1000000 THEN
-        PERFORM vibe._campaign_full(campaign.id, last_number, how_many);
+    IF last_number + how_many + coalesce(campaign.tasks_to_create, 0) > 1000000 THEN
+        PERFORM vibe._campaign_full(campaign.id, last_number + coalesce(campaign.tasks_to_create, 0), how_many);
     END IF;
     SELECT * INTO entry FROM vibe._next_stop(campaign.pipeline_version_id, -1, false, campaign.deliverables, '{}');
     WITH new_tasks AS (
@@ -227,12 +230,47 @@ BEGIN
     RETURN created;
 END
 $$;
-COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 'Creates tasks of a campaign and makes their first step ready, in one statement. Raises VB034.';
+COMMENT ON FUNCTION vibe._create_tasks(vibe.campaigns, integer, timestamptz) IS 'Creates tasks of a campaign and makes their first step ready, in one statement; its tasks_to_create are those that come later. Raises VB034.';
+
+-- Tables written: tasks, work, campaigns. Locks: the campaign row, by the caller: what is left to create is counted down
+-- under it, so that no task is created twice.
+CREATE FUNCTION vibe._create_batch(campaign vibe.campaigns, at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    how_many integer := least(campaign.batch_size, campaign.tasks_to_create);
+    created bigint;
+BEGIN
+    campaign.tasks_to_create := campaign.tasks_to_create - how_many;
+    created := vibe._create_tasks(campaign, how_many, at);
+    UPDATE vibe.campaigns c
+       SET tasks_to_create = nullif(campaign.tasks_to_create, 0), updated_at = at,
+           batch_size = CASE WHEN campaign.tasks_to_create > 0 THEN campaign.batch_size END
+     WHERE c.id = campaign.id;
+    RETURN created;
+END
+$$;
+COMMENT ON FUNCTION vibe._create_batch(vibe.campaigns, timestamptz) IS 'Creates the next batch_size of the tasks that a campaign still has to create. Raises VB034.';
+
+CREATE FUNCTION vibe._record_generated(campaign vibe.campaigns, created bigint, left_over bigint)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN vibe._record('tasks_generated', format('%s tasks were added to campaign "%s".', created, campaign.name),
+        jsonb_strip_nulls(jsonb_build_object('tasks_created', created, 'tasks_to_create', nullif(left_over, 0))),
+        campaign.project_id, campaign.id);
+END
+$$;
+COMMENT ON FUNCTION vibe._record_generated(vibe.campaigns, bigint, bigint) IS 'Notes in the history that tasks were added, and how many are still to be.';
 
 -- Tables written: campaigns, tasks, work, activities. Locks, in order: the campaign row (its tasks do not exist
 -- yet, so nobody can hold one of them and wait for the campaign).
-CREATE FUNCTION vibe.activate_campaign(id bigint)
-    RETURNS TABLE (campaign_id bigint, status text, tasks_created bigint)
+CREATE FUNCTION vibe.activate_campaign(id bigint, batch_size integer DEFAULT NULL)
+    RETURNS TABLE (campaign_id bigint, status text, tasks_created bigint, tasks_to_create bigint)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -240,30 +278,49 @@ AS $$
 #variable_conflict use_column
 DECLARE
     at timestamptz := vibe._begin_verb();
-    campaign vibe.campaigns := vibe._lock_campaign(activate_campaign.id);
+    campaign vibe.campaigns;
+    begins boolean;
     created bigint := 0;
+    left_over bigint := 0;
 BEGIN
+    IF activate_campaign.batch_size NOT BETWEEN 1 AND 1000000 THEN
+        PERFORM vibe._invalid_argument('batch_size', activate_campaign.batch_size::text,
+            'Use 1 to 1000000, or NULL for all tasks at once.');
+    END IF;
+    campaign := vibe._lock_campaign(activate_campaign.id);
     IF campaign.status NOT IN ('planning', 'paused', 'active', 'in_revision') THEN
         PERFORM vibe._illegal_campaign_change(campaign, 'activated', 'Create a new campaign.');
     END IF;
-    IF campaign.status IN ('planning', 'paused') THEN
-        IF campaign.activated_at IS NULL THEN
-            created := vibe._create_tasks(campaign, campaign.target_article_count, at);
-        END IF;
+    begins := campaign.status IN ('planning', 'paused');
+    IF begins THEN
         UPDATE vibe.campaigns c
            SET status = coalesce(c.paused_from, 'active'), paused_from = NULL,
-               activated_at = coalesce(c.activated_at, at), updated_at = at
+               activated_at = coalesce(c.activated_at, at), updated_at = at,
+               tasks_to_create = CASE WHEN c.activated_at IS NULL THEN c.target_article_count ELSE c.tasks_to_create END,
+               batch_size = CASE WHEN c.activated_at IS NULL THEN c.target_article_count ELSE c.batch_size END
          WHERE c.id = campaign.id
         RETURNING c.* INTO campaign;
+    END IF;
+    IF campaign.tasks_to_create IS NOT NULL THEN
+        campaign.batch_size := coalesce(activate_campaign.batch_size, campaign.batch_size);
+        created := vibe._create_batch(campaign, at);
+        left_over := campaign.tasks_to_create - created;
+    END IF;
+    IF begins THEN
         PERFORM vibe._note_home();
         PERFORM vibe._record('campaign_activated', format('Campaign "%s" was activated.', campaign.name),
-            jsonb_build_object('tasks_created', created), campaign.project_id, campaign.id);
+            jsonb_strip_nulls(jsonb_build_object('tasks_created', created, 'tasks_to_create', nullif(left_over, 0))),
+            campaign.project_id, campaign.id);
+    ELSIF created > 0 THEN
+        PERFORM vibe._record_generated(campaign, created, left_over);
+    END IF;
+    IF begins OR created > 0 THEN
         PERFORM vibe._wake(true);
     END IF;
-    RETURN QUERY SELECT campaign.id, campaign.status, created;
+    RETURN QUERY SELECT campaign.id, campaign.status, created, left_over;
 END
 $$;
-COMMENT ON FUNCTION vibe.activate_campaign(bigint) IS 'planning or paused → active: creates target_article_count tasks once, beside those that create_task() made while it was planned, and makes their first step ready, all in the caller''s transaction. A second call creates nothing. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level).';
+COMMENT ON FUNCTION vibe.activate_campaign(bigint, integer) IS 'planning or paused → active: creates target_article_count tasks once, beside those that create_task() made while it was planned, and makes their first step ready. Without batch_size (NULL) all are created in the caller''s transaction, and a second call creates nothing. With one the call creates that many, and tasks_to_create says how many are left: each further call creates the next batch, of the same size unless it gives another one, and so do sweeps by themselves while the campaign is not paused. Until none is left the campaign is not completed by itself. Locks the campaign row. Raises VB002 (campaign), VB020 (completed or cancelled), VB022 (isolation level), VB030 (batch_size), VB034 (more than 1000000).';
 
 CREATE FUNCTION vibe.generate_tasks(campaign_id bigint, how_many integer)
     RETURNS TABLE (tasks_created bigint)
@@ -285,8 +342,7 @@ BEGIN
         PERFORM vibe._campaign_not_active(campaign);
     END IF;
     created := vibe._create_tasks(campaign, generate_tasks.how_many, at);
-    PERFORM vibe._record('tasks_generated', format('%s tasks were added to campaign "%s".', created, campaign.name),
-        jsonb_build_object('tasks_created', created), campaign.project_id, campaign.id);
+    PERFORM vibe._record_generated(campaign, created, campaign.tasks_to_create);
     PERFORM vibe._wake(true);
     RETURN QUERY SELECT created;
 END
@@ -350,7 +406,7 @@ BEGIN
     RETURN QUERY SELECT campaign.id, campaign.status, stopped;
 END
 $$;
-COMMENT ON FUNCTION vibe.pause_campaign(bigint, boolean) IS 'active → paused: no claim that begins after the commit takes its work, and nothing already claimed is started. Running steps may finish, or are stopped and put back without using up an attempt (stop_running). Locks the campaign row. Raises VB002, VB020, VB022.';
+COMMENT ON FUNCTION vibe.pause_campaign(bigint, boolean) IS 'active → paused: no claim that begins after the commit takes its work, nothing already claimed is started, and no batch of tasks is added. Running steps may finish, or are stopped and put back without using up an attempt (stop_running). Locks the campaign row. Raises VB002, VB020, VB022.';
 
 CREATE FUNCTION vibe.resume_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text)
@@ -412,7 +468,7 @@ BEGIN
         RETURN false;
     END IF;
     campaign := vibe._lock_campaign(_finish_campaign.campaign_id);
-    IF campaign.status NOT IN ('active', 'paused', 'in_revision') THEN
+    IF campaign.status NOT IN ('active', 'paused', 'in_revision') OR campaign.tasks_to_create IS NOT NULL THEN
         RETURN campaign.status = 'completed';
     END IF;
     PERFORM 1 FROM vibe.tasks t WHERE t.campaign_id = campaign.id AND t.ended_at IS NULL
@@ -428,7 +484,7 @@ BEGIN
     RETURN true;
 END
 $$;
-COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks and none of them is open; one that was reopened only if a task has ended since. Locks the campaign row.';
+COMMENT ON FUNCTION vibe._finish_campaign(bigint, timestamptz) IS 'Marks a campaign completed if it has tasks, none of them is open and none is still to be created; one that was reopened only if a task has ended since. Locks the campaign row.';
 
 CREATE FUNCTION vibe.check_campaign_completion(id bigint)
     RETURNS boolean
@@ -443,7 +499,7 @@ BEGIN
     RETURN vibe._finish_campaign(campaign.id, at);
 END
 $$;
-COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended (of a reopened one: and one of them since). Locks the campaign row. Raises VB002, VB022.';
+COMMENT ON FUNCTION vibe.check_campaign_completion(bigint) IS 'Whether the campaign is completed; marks it so if all its tasks have ended and none is still to be created (of a reopened one: and one has ended since). Locks the campaign row. Raises VB002, VB022.';
 
 CREATE FUNCTION vibe.complete_campaign(id bigint)
     RETURNS TABLE (campaign_id bigint, status text)
@@ -469,7 +525,8 @@ BEGIN
             HINT = format('SELECT * FROM vibe.cancel_task(task) for those that are given up, or SELECT * FROM vibe.cancel_campaign(%s);', campaign.id);
     END IF;
     IF campaign.status <> 'completed' THEN
-        UPDATE vibe.campaigns c SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at
+        UPDATE vibe.campaigns c
+           SET status = 'completed', paused_from = NULL, ended_at = at, updated_at = at, tasks_to_create = NULL, batch_size = NULL
          WHERE c.id = campaign.id
         RETURNING c.* INTO campaign;
         PERFORM vibe._tell_campaign_completed(campaign, true);
@@ -477,7 +534,7 @@ BEGIN
     RETURN QUERY SELECT campaign.id, 'completed'::text;
 END
 $$;
-COMMENT ON FUNCTION vibe.complete_campaign(bigint) IS 'Marks a campaign completed by hand, also one without tasks. Locks the campaign row. Raises VB002, VB020 (never activated, cancelled), VB022, VB033 (open tasks).';
+COMMENT ON FUNCTION vibe.complete_campaign(bigint) IS 'Marks a campaign completed by hand, also one without tasks; those that were still to be created (tasks_to_create) are not. Locks the campaign row. Raises VB002, VB020 (never activated, cancelled), VB022, VB033 (open tasks).';
 
 -- Tables written: tasks, work, runs, campaigns, activities. Locks, in order: all open tasks of the campaign with
 -- ids ascending, their work and runs, the campaign row. Tasks that were added between the two locks cannot be
@@ -513,7 +570,8 @@ BEGIN
         PERFORM vibe._illegal_campaign_change(campaign, 'cancelled', 'It is completed; nothing is left to cancel.');
     END IF;
     IF campaign.status <> 'cancelled' THEN
-        UPDATE vibe.campaigns c SET status = 'cancelled', paused_from = NULL, ended_at = at, updated_at = at
+        UPDATE vibe.campaigns c
+           SET status = 'cancelled', paused_from = NULL, ended_at = at, updated_at = at, tasks_to_create = NULL, batch_size = NULL
          WHERE c.id = campaign.id;
         PERFORM vibe._record('campaign_cancelled', format('Campaign "%s" was cancelled.', campaign.name),
             jsonb_build_object('tasks_cancelled', cardinality(cancelled), 'runs_stopped', stopped, 'reason', cancel_campaign.reason),
@@ -523,4 +581,4 @@ BEGIN
     RETURN QUERY SELECT campaign.id, 'cancelled'::text, cardinality(cancelled)::bigint, stopped;
 END
 $$;
-COMMENT ON FUNCTION vibe.cancel_campaign(bigint, text) IS 'Gives a campaign up: cancels its open tasks and stops what runs, whole process trees. Locks its open tasks, then the campaign row. Raises VB002, VB020 (completed), VB022.';
+COMMENT ON FUNCTION vibe.cancel_campaign(bigint, text) IS 'Gives a campaign up: cancels its open tasks, creates none of those that were still to come, and stops what runs, whole process trees. Locks its open tasks, then the campaign row. Raises VB002, VB020 (completed), VB022.';

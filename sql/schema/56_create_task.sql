@@ -128,7 +128,9 @@ DECLARE
     entry record;
 BEGIN
     task.number := vibe._last_number(task.project_id, task.campaign_id) + 1;
-    IF task.number > 1000000 AND task.campaign_id IS NOT NULL THEN
+    -- Those that its campaign still has to create have their place.
+    IF task.number > 1000000 - coalesce((SELECT c.tasks_to_create FROM vibe.campaigns c WHERE c.id = task.campaign_id), 0)
+       AND task.campaign_id IS NOT NULL THEN
         PERFORM vibe._campaign_full(task.campaign_id, task.number - 1, 1);
     END IF;
     task.slug := vibe._free_slug(task);

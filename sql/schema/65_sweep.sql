@@ -115,11 +115,37 @@ CREATE FUNCTION vibe._finish_campaigns(at timestamptz)
 BEGIN ATOMIC
     SELECT count(*) FILTER (WHERE vibe._finish_campaign(c.id, at))
       FROM (SELECT c.id FROM vibe.campaigns c
-             WHERE c.ended_at IS NULL AND c.status IN ('active', 'in_revision', 'paused')
+             WHERE c.ended_at IS NULL AND c.status IN ('active', 'in_revision', 'paused') AND c.tasks_to_create IS NULL
                -- One that was reopened waits for the revisions that somebody is about to ask for.
                AND EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at >= coalesce(c.reopened_at, t.ended_at))
                AND NOT EXISTS (SELECT 1 FROM vibe.tasks t WHERE t.campaign_id = c.id AND t.ended_at IS NULL)
              ORDER BY c.id
                FOR NO KEY UPDATE SKIP LOCKED) c;
 END;
-COMMENT ON FUNCTION vibe._finish_campaigns(timestamptz) IS 'Marks campaigns completed that have tasks but none open.';
+COMMENT ON FUNCTION vibe._finish_campaigns(timestamptz) IS 'Marks campaigns completed that have tasks but none open or still to be created.';
+
+-- Tables written: tasks, work, campaigns, activities. Locks: campaign rows, one after the other and none waited for.
+-- Whichever was longest without a batch is next, and a turn is limited: its locks are held until the sweep commits.
+CREATE FUNCTION vibe._add_batches(at timestamptz)
+    RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    campaign vibe.campaigns;
+    created bigint;
+    total bigint := 0;
+BEGIN
+    FOR i IN 1..100 LOOP
+        SELECT * INTO campaign FROM vibe.campaigns c WHERE c.tasks_to_create IS NOT NULL AND c.status <> 'paused'
+         ORDER BY c.updated_at, c.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        EXIT WHEN NOT FOUND;
+        created := vibe._create_batch(campaign, at);
+        PERFORM vibe._record_generated(campaign, created, campaign.tasks_to_create - created);
+        total := total + created;
+        EXIT WHEN total >= 5000;
+    END LOOP;
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION vibe._add_batches(timestamptz) IS 'Creates what campaigns that were activated in batches still have to create: batch by batch until 5000 tasks, or 100 batches, were added.';

@@ -18,12 +18,12 @@ BEGIN ATOMIC
                  WHERE t.campaign_id = c.id AND t.ended_at IS NULL AND t.status = 'backlog'
                    AND (SELECT r.id FROM vibe.runs r WHERE r.task_id = t.id LIMIT 1) IS NULL
                  ORDER BY t.campaign_id DESC, t.id DESC LIMIT c.backlog_threshold) open_task) u
-     WHERE c.ended_at IS NULL AND c.status = 'active' AND c.backlog_threshold > 0
+     WHERE c.ended_at IS NULL AND c.status = 'active' AND c.backlog_threshold > 0 AND c.tasks_to_create IS NULL
        AND (q.told_at > since AND q.asked_at > since) IS NOT TRUE
        AND u.n < c.backlog_threshold
      ORDER BY c.id LIMIT 100;
 END;
-COMMENT ON FUNCTION vibe._low_backlogs(timestamptz) IS 'Active campaigns with fewer open tasks that nobody has begun than their threshold, and whether people are to be told and their agent to be asked: unless that was done after since.';
+COMMENT ON FUNCTION vibe._low_backlogs(timestamptz) IS 'Active campaigns with fewer open tasks that nobody has begun than their threshold and none still to be created, and whether people are to be told and their agent to be asked: unless that was done after since.';
 
 -- An agent that was deleted, or that has no room for another request, is asked again at the next sweep.
 CREATE FUNCTION vibe._request_topics(agent_name text, note text)

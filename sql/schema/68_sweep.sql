@@ -33,7 +33,7 @@ CREATE FUNCTION vibe.sweep()
     RETURNS TABLE (swept boolean, stale_locks_released bigint, dispatched_runs_lost bigint, back_offs_ended bigint,
                    orphans_dispatched bigint, campaigns_completed bigint, branches_dispatched bigint, backlog_requests bigint,
                    notifications_queued bigint, runs_pruned bigint, activities_pruned bigint, notifications_pruned bigint,
-                   service_calls_pruned bigint)
+                   service_calls_pruned bigint, tasks_created bigint)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
@@ -48,7 +48,7 @@ DECLARE
 BEGIN
     SELECT * INTO state FROM vibe.sweep_state s FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT false, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint;
+        RETURN QUERY SELECT false, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint;
         RETURN;
     END IF;
     swept := true;
@@ -61,6 +61,7 @@ BEGIN
     orphans_dispatched := vibe._requeue_orphans(state.looked_up_to, part.last_id, at);
     branches_dispatched := vibe._mend_branches(state.looked_up_to, part.last_id, at);
     campaigns_completed := vibe._finish_campaigns(at);
+    tasks_created := vibe._add_batches(at);
     backlog_requests := vibe._ask_for_topics(at);
     runs_pruned := vibe._prune_runs(vibe._setting('run_retention'));
     activities_pruned := vibe._prune_activities(vibe._setting('activity_retention'), at);
@@ -69,10 +70,10 @@ BEGIN
     notifications_queued := vibe._count_told(seen);
     UPDATE vibe.sweep_state s SET swept_at = at, dispatcher_gone_since = state.dispatcher_gone_since, looked_up_to = part.next;
     PERFORM vibe._note_health(at);
-    IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_dispatched > 0 THEN
+    IF stale_locks_released + dispatched_runs_lost + back_offs_ended + orphans_dispatched + branches_dispatched + tasks_created > 0 THEN
         PERFORM vibe._wake(true);
     END IF;
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';
+COMMENT ON FUNCTION vibe.sweep() IS 'Puts right what was left behind, in short batches, and counts it: hand-held locks not renewed, runs of a dispatcher that stayed away, back-offs that are over, open tasks without work, tasks with branches that are due and lost (a cancelled branch stays so), finished campaigns not marked; tasks of campaigns that were activated in batches, 5000 or one batch; backlog agents asked for topics; notifications that this sweep caused; runs, activities, notifications and service calls older than their retention. Of many open tasks each sweep looks at a quarter for lost work, 5000 at most. swept is false if another sweep was at it. Raises VB022.';

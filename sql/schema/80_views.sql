@@ -45,7 +45,7 @@ COMMENT ON VIEW vibe.queue IS 'What is ready or waiting, and for what: heartbeat
 CREATE FUNCTION vibe.campaign_progress(id bigint)
     RETURNS TABLE (campaign_id bigint, status text, total bigint, done bigint, cancelled bigint, running bigint, ready bigint,
                    waiting bigint, blocked bigint, revisions bigint, steps_done bigint, steps_total bigint,
-                   cost_usd numeric, tasks_per_minute numeric, seconds_left numeric)
+                   cost_usd numeric, tasks_per_minute numeric, seconds_left numeric, tasks_to_create bigint)
     LANGUAGE plpgsql
     STABLE
     SET search_path = pg_catalog, pg_temp
@@ -78,7 +78,8 @@ BEGIN
     steps_each := (SELECT count(*) FROM vibe.pipeline_steps s
         WHERE s.pipeline_version_id = campaign.pipeline_version_id AND s.agent_name IS NOT NULL
           AND (s.branch = '' OR vibe._wants(campaign.deliverables, s.deliverable)));
-    steps_total := (total - cancelled) * steps_each
+    tasks_to_create := coalesce(campaign.tasks_to_create, 0);
+    steps_total := (total + tasks_to_create - cancelled) * steps_each
         - (SELECT coalesce(sum(cardinality(t.cancelled_branches)), 0) FROM vibe.tasks t
             WHERE t.campaign_id = campaign.id AND t.status <> 'cancelled');
     -- Runs of completed tasks may be pruned.
@@ -95,4 +96,4 @@ BEGIN
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION vibe.campaign_progress(bigint) IS 'How far a campaign is: tasks by state, steps done of all, cost in US dollars, finished tasks per minute, and seconds left at the pace so far (NULL while unknown). Raises VB002.';
+COMMENT ON FUNCTION vibe.campaign_progress(bigint) IS 'How far a campaign is: tasks by state and those that are still to be created (tasks_to_create, not in total), steps done of all, those of the latter included, cost in US dollars, finished tasks per minute, and seconds left at the pace so far (NULL while unknown). Raises VB002.';

@@ -111,6 +111,22 @@ END
 $$;
 COMMENT ON FUNCTION vibe._health_queue(timestamptz) IS 'Whether work waits for too long, for a dead holder or for a person, and whether supervisors live whose run has ended.';
 
+CREATE FUNCTION vibe._health_batches(at timestamptz)
+    RETURNS SETOF vibe.health_info
+    LANGUAGE sql
+    STABLE
+BEGIN ATOMIC
+    SELECT 'tasks to create', CASE WHEN b.late > 0 THEN 'warn' ELSE 'ok' END,
+           format('%s of %s campaigns', coalesce(b.tasks, 0), b.campaigns),
+           CASE WHEN b.late > 0 THEN format('SELECT * FROM vibe.activate_campaign(%s); or vibe.sweep() adds the next batch.', b.first_late) END
+      FROM (SELECT sum(c.tasks_to_create) AS tasks, count(*) AS campaigns, count(*) FILTER (WHERE l.late) AS late,
+                   min(c.id) FILTER (WHERE l.late) AS first_late
+              FROM vibe.campaigns c
+             CROSS JOIN LATERAL (SELECT c.status <> 'paused' AND c.updated_at < at - greatest(interval '30 minutes', 3 * vibe._setting('sweep_interval')) AS late) l
+             WHERE c.tasks_to_create IS NOT NULL) b;
+END;
+COMMENT ON FUNCTION vibe._health_batches(timestamptz) IS 'How many tasks campaigns that were activated in batches still have to create, and whether nobody adds them.';
+
 CREATE FUNCTION vibe._health_outside(at timestamptz)
     RETURNS SETOF vibe.health_info
     LANGUAGE plpgsql

@@ -15,6 +15,7 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._health_versions();
     RETURN QUERY SELECT * FROM vibe._health_runners();
     RETURN QUERY SELECT * FROM vibe._health_queue(at);
+    RETURN QUERY SELECT * FROM vibe._health_batches(at);
     RETURN QUERY SELECT * FROM vibe._health_outside(at);
     RETURN QUERY SELECT * FROM vibe._health_host();
     RETURN QUERY SELECT * FROM vibe._health_sweep(at);
@@ -22,4 +23,4 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._health_cron();
 END
 $$;
-COMMENT ON FUNCTION vibe.health() IS 'One row per check: dispatcher, versions, each runner, agents as the server''s user, waiting work, stale locks, blocked work, stray supervisors, providers, outbox, notify queue, init process, restart, sweep, retention, pg_cron. status is ok, warn or fail, next_step what to do. Raises nothing.';
+COMMENT ON FUNCTION vibe.health() IS 'One row per check: dispatcher, versions, each runner, agents as the server''s user, waiting work, stale locks, blocked work, stray supervisors, tasks to create, providers, outbox, notify queue, init process, restart, sweep, retention, pg_cron. status is ok, warn or fail, next_step what to do. Raises nothing.';

@@ -54,7 +54,7 @@ class Test:
         (campaign,) = one(db, CREATE, (project, f"{self.name}-{via}", 2, words, self.json({"heroImage": True}), Decimal("12.50")))
         self.eq(one(db, "SELECT seed_keywords, deliverables, budget_usd FROM vibe.campaigns WHERE id = %s", (campaign,)),
                 (words, {"heroImage": True}, Decimal("12.50")), f"{via}: text[], jsonb and numeric come back as they went")
-        self.eq(one(db, "SELECT * FROM vibe.activate_campaign(id => %s)", (campaign,)), (campaign, "active", 2),
+        self.eq(one(db, "SELECT * FROM vibe.activate_campaign(id => %s)", (campaign,)), (campaign, "active", 2, 0),
                 f"{via}: a campaign is activated")
         self.eq(rows(db, "SELECT status FROM vibe.campaigns WHERE project_id = %s", (project,)), [("active",)], f"{via}: listed")
         task, other = [r[0] for r in rows(db, "SELECT id FROM vibe.tasks WHERE campaign_id = %s ORDER BY number", (campaign,))]

@@ -3,7 +3,7 @@ SELECT plan(5);
 
 SELECT t.now('2030-01-01 12:00+00') \g /dev/null
 SELECT t.campaign(t.pipeline(2, jsonb_build_object('parallel_branches', jsonb_build_array(t.branch('Side', 1, '{"deliverable": "x"}')))), 6, deliverables => '[]') AS c \gset
-SELECT is(row(p.*)::text, format('(%s,active,6,0,0,0,6,0,0,0,0,12,0,,)', :'c'), 'at the start') FROM vibe.campaign_progress(:c) p;
+SELECT is(row(p.*)::text, format('(%s,active,6,0,0,0,6,0,0,0,0,12,0,,,0)', :'c'), 'at the start') FROM vibe.campaign_progress(:c) p;
 SELECT t.finish(r, 'done', '{"usage": {"cost_usd": 0.25}}') FROM t.claim(3) r \g /dev/null
 SELECT t.done(t.task(:c)), (SELECT status FROM vibe.cancel_task(t.task(:c, 3))) \g /dev/null
 SELECT vibe.fail_step(a.run_id, a.token, 'blocked') FROM t.acquire(t.task(:c, 4)) a \g /dev/null
