@@ -1237,18 +1237,25 @@ BEGIN
         ), load AS MATERIALIZED (
             SELECT l.campaign_id, count(*) AS n FROM live l GROUP BY l.campaign_id
         ), level AS (
-            SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
-                                   ORDER BY w.priority LIMIT 1) AS priority
+            SELECT a.agent_name, h.priority, h.campaign_id, h.since
               FROM unnest(able) a
+             CROSS JOIN LATERAL (
+                SELECT w.priority, w.campaign_id, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = a.agent_name
+                 ORDER BY w.priority, w.campaign_id, w.since LIMIT 1) h
             UNION ALL
-            SELECT l.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = l.agent_name
-                                     AND w.priority > l.priority ORDER BY w.priority LIMIT 1)
-              FROM level l WHERE l.priority IS NOT NULL
+            SELECT l.agent_name, h.priority, h.campaign_id, h.since
+              FROM level l
+             CROSS JOIN LATERAL (
+                SELECT w.priority, w.campaign_id, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority > l.priority
+                 ORDER BY w.priority, w.campaign_id, w.since LIMIT 1) h
         ), stop AS (
-            SELECT l.agent_name, l.priority, NULL::bigint AS campaign_id, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
-              FROM level l WHERE l.priority IS NOT NULL
+            SELECT l.agent_name, l.priority, l.campaign_id AS first_campaign, l.since AS first_since, NULL::bigint AS campaign_id,
+                   NULL::timestamptz AS since, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
+              FROM level l
             UNION ALL
-            SELECT s.agent_name, s.priority, following.campaign_id,
+            SELECT s.agent_name, s.priority, s.first_campaign, s.first_since, following.campaign_id, following.since,
                    CASE WHEN c.is_open THEN following.campaign_id ELSE coalesce((
                        SELECT c.id - 1 FROM vibe.campaigns c WHERE c.id > following.campaign_id AND c.status IN ('active', 'in_revision')
                         ORDER BY c.id LIMIT 1), 9223372036854775807) END,
@@ -1256,14 +1263,16 @@ BEGIN
                    s.idle + (m.affords AND following.campaign_id NOT IN (SELECT x.campaign_id FROM load x))::integer
               FROM stop s
              CROSS JOIN LATERAL (
-                (SELECT w.campaign_id, s.wrapped FROM vibe.work w
-                  WHERE w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
-                  ORDER BY w.campaign_id LIMIT 1)
+                SELECT s.first_campaign, s.first_since, s.wrapped WHERE s.place < s.first_campaign
                 UNION ALL
-                (SELECT w.campaign_id, true FROM vibe.work w
-                  WHERE NOT s.wrapped AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority
-                  ORDER BY w.campaign_id LIMIT 1)
-                LIMIT 1) following(campaign_id, wrapped)
+                (SELECT w.campaign_id, w.since, s.wrapped FROM vibe.work w
+                  WHERE s.place >= s.first_campaign
+                    AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
+                    AND w.campaign_id <= CASE WHEN s.wrapped THEN last_served ELSE 9223372036854775807 END
+                  ORDER BY w.campaign_id, w.since LIMIT 1)
+                UNION ALL
+                SELECT s.first_campaign, s.first_since, true WHERE NOT s.wrapped
+                LIMIT 1) following(campaign_id, since, wrapped)
              CROSS JOIN LATERAL (
                 SELECT following.campaign_id = 0
                     OR (SELECT c.status IN ('active', 'in_revision') FROM vibe.campaigns c WHERE c.id = following.campaign_id) AS is_open
@@ -1274,7 +1283,7 @@ BEGIN
                 OFFSET 0) m
              WHERE s.idle < max_runs AND NOT (following.wrapped AND following.campaign_id > last_served)
         ), lane AS (
-            SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
+            SELECT s.campaign_id, s.since, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
                    max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
                    least(a.free, c.max_parallel - coalesce(x.n, 0), max_runs, p.runs) AS free
               FROM stop s
@@ -1294,6 +1303,7 @@ BEGIN
              CROSS JOIN LATERAL (
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
+                   AND w.since >= l.since
                    AND (w.task_id, w.branch) NOT IN (SELECT v.task_id, v.branch FROM live v WHERE v.task_id IS NOT NULL)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id
@@ -1674,8 +1684,10 @@ DECLARE
     has_fallback_models boolean := array_remove(fallback_models, NULL) <> '{}';
     opened record;
 BEGIN
-    SELECT o.*, (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r) AS ready
-      INTO outlook FROM vibe._claim_outlook(at) o;
+    SELECT o.*, r.* INTO outlook
+      FROM vibe._claim_outlook(at) o,
+           (SELECT count(*) AS ready, min(w.task_id) AS task_id, min(w.branch) AS branch
+              FROM (SELECT w.task_id, w.branch FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) w) r;
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
     IF outlook.is_draining OR NOT outlook.is_home THEN
         RETURN;
@@ -1690,7 +1702,7 @@ BEGIN
     IF outlook.ready = 0 THEN
         RETURN;
     ELSIF outlook.ready = 1 AND NOT outlook.has_limits THEN
-        taken := vibe._take_the_only_one(runners, free_slots, providers);
+        taken := vibe._take_the_only_one(outlook.task_id, outlook.branch, runners, free_slots, providers);
     ELSE
         IF outlook.has_limits THEN
             able := vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at);
@@ -2704,7 +2716,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._unlimited_agents(text[], integer[], text[], text[], integer) IS 'Agents with room for another run where _claim_outlook() has seen no limit: _able_agents() without what it counts.';
 
-CREATE FUNCTION vibe._take_the_only_one(runners text[], free_slots integer[], providers text[])
+CREATE FUNCTION vibe._take_the_only_one(task_id bigint, branch text, runners text[], free_slots integer[], providers text[])
     RETURNS vibe._taken[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -2717,13 +2729,13 @@ BEGIN
           JOIN vibe.current_agents a ON a.name = w.agent_name
           JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
           LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
-         WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
+         WHERE w.task_id = _take_the_only_one.task_id AND w.branch = _take_the_only_one.branch
+           AND w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
            AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND num_nonnulls(l.ended_at) = 0)
-         LIMIT 1
            FOR UPDATE OF w SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed.';
+COMMENT ON FUNCTION vibe._take_the_only_one(bigint, text, text[], integer[], text[]) IS 'Where this step is the only one that is ready and nothing has a limit: that step, locked, or none if it may not be claimed.';
 
 CREATE FUNCTION vibe._may_be_staged(record jsonb)
     RETURNS boolean

@@ -225,6 +225,8 @@ COMMENT ON FUNCTION vibe._purse(bigint, vibe._able_agent, vibe._ceiling[]) IS 'W
 -- the walk goes round its campaigns from the one after last_served, one index probe each, until it has met max_runs
 -- that have no run yet: those come before all others, and one step of each is enough. Over campaigns that are
 -- paused it leaps to the next one at work; one whose ceiling has no room is passed by and not counted.
+-- Beside an old snapshot every probe passes the dead entries of what was claimed since, and a head's lie before its
+-- live ones. So what a probe has found is not looked for again: one walk over a head's dead entries, not several.
 -- The planner cannot know how short the walk is: without jit = off it would compile for longer than that takes.
 CREATE FUNCTION vibe._choose(able vibe._able_agent[], ceilings vibe._ceiling[], max_runs integer, spare integer)
     RETURNS vibe._candidate[]
@@ -246,18 +248,25 @@ BEGIN
         ), load AS MATERIALIZED (
             SELECT l.campaign_id, count(*) AS n FROM live l GROUP BY l.campaign_id
         ), level AS (
-            SELECT a.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = a.agent_name
-                                   ORDER BY w.priority LIMIT 1) AS priority
+            SELECT a.agent_name, h.priority, h.campaign_id, h.since
               FROM unnest(able) a
+             CROSS JOIN LATERAL (
+                SELECT w.priority, w.campaign_id, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = a.agent_name
+                 ORDER BY w.priority, w.campaign_id, w.since LIMIT 1) h
             UNION ALL
-            SELECT l.agent_name, (SELECT w.priority FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = l.agent_name
-                                     AND w.priority > l.priority ORDER BY w.priority LIMIT 1)
-              FROM level l WHERE l.priority IS NOT NULL
+            SELECT l.agent_name, h.priority, h.campaign_id, h.since
+              FROM level l
+             CROSS JOIN LATERAL (
+                SELECT w.priority, w.campaign_id, w.since FROM vibe.work w
+                 WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority > l.priority
+                 ORDER BY w.priority, w.campaign_id, w.since LIMIT 1) h
         ), stop AS (
-            SELECT l.agent_name, l.priority, NULL::bigint AS campaign_id, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
-              FROM level l WHERE l.priority IS NOT NULL
+            SELECT l.agent_name, l.priority, l.campaign_id AS first_campaign, l.since AS first_since, NULL::bigint AS campaign_id,
+                   NULL::timestamptz AS since, last_served AS place, false AS wrapped, false AS is_open, 0 AS idle
+              FROM level l
             UNION ALL
-            SELECT s.agent_name, s.priority, following.campaign_id,
+            SELECT s.agent_name, s.priority, s.first_campaign, s.first_since, following.campaign_id, following.since,
                    CASE WHEN c.is_open THEN following.campaign_id ELSE coalesce((
                        SELECT c.id - 1 FROM vibe.campaigns c WHERE c.id > following.campaign_id AND c.status IN ('active', 'in_revision')
                         ORDER BY c.id LIMIT 1), 9223372036854775807) END,
@@ -265,14 +274,16 @@ BEGIN
                    s.idle + (m.affords AND following.campaign_id NOT IN (SELECT x.campaign_id FROM load x))::integer
               FROM stop s
              CROSS JOIN LATERAL (
-                (SELECT w.campaign_id, s.wrapped FROM vibe.work w
-                  WHERE w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
-                  ORDER BY w.campaign_id LIMIT 1)
+                SELECT s.first_campaign, s.first_since, s.wrapped WHERE s.place < s.first_campaign
                 UNION ALL
-                (SELECT w.campaign_id, true FROM vibe.work w
-                  WHERE NOT s.wrapped AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority
-                  ORDER BY w.campaign_id LIMIT 1)
-                LIMIT 1) following(campaign_id, wrapped)
+                (SELECT w.campaign_id, w.since, s.wrapped FROM vibe.work w
+                  WHERE s.place >= s.first_campaign
+                    AND w.state = 'ready' AND w.agent_name = s.agent_name AND w.priority = s.priority AND w.campaign_id > s.place
+                    AND w.campaign_id <= CASE WHEN s.wrapped THEN last_served ELSE 9223372036854775807 END
+                  ORDER BY w.campaign_id, w.since LIMIT 1)
+                UNION ALL
+                SELECT s.first_campaign, s.first_since, true WHERE NOT s.wrapped
+                LIMIT 1) following(campaign_id, since, wrapped)
              CROSS JOIN LATERAL (
                 SELECT following.campaign_id = 0
                     OR (SELECT c.status IN ('active', 'in_revision') FROM vibe.campaigns c WHERE c.id = following.campaign_id) AS is_open
@@ -283,7 +294,7 @@ BEGIN
                 OFFSET 0) m
              WHERE s.idle < max_runs AND NOT (following.wrapped AND following.campaign_id > last_served)
         ), lane AS (
-            SELECT s.campaign_id, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
+            SELECT s.campaign_id, s.since, s.agent_name, s.priority, a.runner, a.provider, a.slots, p.reserve_usd, p.asks_task, coalesce(x.n, 0) AS load,
                    max(s.idle) OVER (PARTITION BY s.agent_name, s.priority) >= max_runs AS one_each,
                    least(a.free, c.max_parallel - coalesce(x.n, 0), max_runs, p.runs) AS free
               FROM stop s
@@ -303,6 +314,7 @@ BEGIN
              CROSS JOIN LATERAL (
                 SELECT w.task_id, w.branch, w.since FROM vibe.work w
                  WHERE w.state = 'ready' AND w.agent_name = l.agent_name AND w.priority = l.priority AND w.campaign_id = l.campaign_id
+                   AND w.since >= l.since
                    AND (w.task_id, w.branch) NOT IN (SELECT v.task_id, v.branch FROM live v WHERE v.task_id IS NOT NULL)
                    AND CASE WHEN l.asks_task THEN vibe._task_fits(w.task_id, l.reserve_usd, ceilings) ELSE true END
                  ORDER BY w.since, w.task_id

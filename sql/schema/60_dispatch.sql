@@ -46,9 +46,10 @@ END
 $$;
 COMMENT ON FUNCTION vibe._take_fallback_model(vibe.runs, text[], text[]) IS 'The run, with the model that its agent''s runner names for a stand-in where one stands in.';
 
--- Between two steps of one task on a quiet server there is nothing to choose from, and the next agent waits.
+-- Between two steps of one task on a quiet server there is nothing to choose from, and the next agent waits. It is
+-- not looked for again, past the dead entries before it; what became ready since wakes the dispatcher.
 -- Tables written: none; locks the work row (SKIP LOCKED).
-CREATE FUNCTION vibe._take_the_only_one(runners text[], free_slots integer[], providers text[])
+CREATE FUNCTION vibe._take_the_only_one(task_id bigint, branch text, runners text[], free_slots integer[], providers text[])
     RETURNS vibe._taken[]
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -61,13 +62,13 @@ BEGIN
           JOIN vibe.current_agents a ON a.name = w.agent_name
           JOIN unnest(runners, providers, free_slots) r(name, provider, free) ON r.name = a.runner
           LEFT JOIN vibe.campaigns c ON c.id = w.campaign_id
-         WHERE w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
+         WHERE w.task_id = _take_the_only_one.task_id AND w.branch = _take_the_only_one.branch
+           AND w.state = 'ready' AND a.paused_at IS NULL AND r.free > 0 AND (w.campaign_id = 0 OR c.status IN ('active', 'in_revision'))
            AND NOT EXISTS (SELECT 1 FROM vibe.runs l WHERE l.task_id = w.task_id AND l.branch = w.branch AND num_nonnulls(l.ended_at) = 0)
-         LIMIT 1
            FOR UPDATE OF w SKIP LOCKED);
 END
 $$;
-COMMENT ON FUNCTION vibe._take_the_only_one(text[], integer[], text[]) IS 'Where one step is ready and nothing has a limit: that step, locked, or none if it may not be claimed.';
+COMMENT ON FUNCTION vibe._take_the_only_one(bigint, text, text[], integer[], text[]) IS 'Where this step is the only one that is ready and nothing has a limit: that step, locked, or none if it may not be claimed.';
 
 -- Tables written: work, runs, providers, chores, deliveries; at a ceiling budget_crossings, activities. Locks: the limits that are in
 -- play (tried, never waited for), the taken work rows or chore (SKIP LOCKED), no task row; verbs that hold a task row wait for
@@ -93,8 +94,10 @@ DECLARE
     has_fallback_models boolean := array_remove(fallback_models, NULL) <> '{}';
     opened record;
 BEGIN
-    SELECT o.*, (SELECT count(*) FROM (SELECT FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) r) AS ready
-      INTO outlook FROM vibe._claim_outlook(at) o;
+    SELECT o.*, r.* INTO outlook
+      FROM vibe._claim_outlook(at) o,
+           (SELECT count(*) AS ready, min(w.task_id) AS task_id, min(w.branch) AS branch
+              FROM (SELECT w.task_id, w.branch FROM vibe.work w WHERE w.state = 'ready' LIMIT 2) w) r;
     -- Whoever claims must know that this is the data's home, also in the middle of a restore.
     IF outlook.is_draining OR NOT outlook.is_home THEN
         RETURN;
@@ -109,7 +112,7 @@ BEGIN
     IF outlook.ready = 0 THEN
         RETURN;
     ELSIF outlook.ready = 1 AND NOT outlook.has_limits THEN
-        taken := vibe._take_the_only_one(runners, free_slots, providers);
+        taken := vibe._take_the_only_one(outlook.task_id, outlook.branch, runners, free_slots, providers);
     ELSE
         IF outlook.has_limits THEN
             able := vibe._able_agents(runners, free_slots, providers, fallbacks, NULL, max_runs, at);

@@ -1,5 +1,5 @@
-# Beside an old snapshot ended runs and finished steps leave dead entries in every index. What a claim reads does not
-# grow with them.
+# Beside an old snapshot ended runs and finished steps leave dead entries in every index. Of those of ended runs a claim
+# reads the last few; those of steps that were ready it passes once.
 
 use strict;
 use warnings;
@@ -60,6 +60,26 @@ sub claim_reads
 	return $worker->query_safe($claim);
 }
 
+# What it takes to choose a step, what it takes to look for the first ready step of each of the two heads and nothing
+# else, and what it takes to lock a step that is known to be the only one.
+sub choice_reads
+{
+	$worker->query_safe('BEGIN; SET LOCAL enable_seqscan = off');
+	my %reads = (
+		choice => q{SELECT buffers_of('SELECT vibe._choose(vibe._unlimited_agents(''{}'', ''{}'', ''{}'', ''{worker}'', 1), ''{}'', 1, 0)')},
+		heads => q{SELECT sum(buffers_of(format('SELECT 1 FROM vibe.work w WHERE w.state = ''ready'' AND w.agent_name = ''worker''
+			AND w.priority = 2 AND w.campaign_id = %s ORDER BY w.since LIMIT 1', c))) FROM generate_series(1, 2) c},
+		only => q{SELECT buffers_of(format('SELECT vibe._take_the_only_one(%s, '''', ''{default}'', ''{1}'', ''{acme}'')', max(w.task_id)))
+			FROM vibe.work w WHERE w.state = 'ready' AND w.agent_name = 'worker'});
+	# The first time reads the catalogue, too.
+	foreach my $time (1, 2)
+	{
+		$reads{"$_ $time"} = $worker->query_safe($reads{$_}) foreach qw(choice heads only);
+	}
+	$worker->query_safe('ROLLBACK');
+	return map { $reads{"$_ 2"} } qw(choice heads only);
+}
+
 sub live_are_found
 {
 	return $worker->query_safe('SELECT ARRAY(SELECT id FROM vibe.runs WHERE ended_at IS NULL ORDER BY 1) = ARRAY(SELECT run_id FROM vibe._live_runs_now() ORDER BY 1)');
@@ -74,11 +94,18 @@ foreach my $snapshot ('SELECT count(*) FROM vibe.work', 'SELECT pg_current_xact_
 	$holder->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; $snapshot");
 	work_off(400);
 	my $before = claim_reads();
+	my @reads_before = choice_reads();
 	work_off(1200);
 	my $after = claim_reads();
+	my @reads_after = choice_reads();
 	note "a claim reads $before, then $after buffers";
 	cmp_ok($after, '<', $before + 120, "a claim reads as little after 1200 more steps beside $snapshot");
 	is(live_are_found(), 't', 'and finds what is live');
+	my ($choice, $heads, $only) = map { $reads_after[$_] - $reads_before[$_] } 0 .. 2;
+	note "a choice reads $choice buffers more, a look at its heads $heads, the lock of an only step $only";
+	cmp_ok($heads, '>', 10, 'there are dead entries of steps that were ready');
+	cmp_ok($choice, '<=', $heads + 5, 'a choice passes them once');
+	cmp_ok($only, '<=', 2, 'a step that is the only one is not looked for past them');
 	cmp_ok($worker->query_safe('SELECT count(*) FROM vibe.run_marks'), '<=', 3, 'the marks are few');
 	$holder->query_safe('COMMIT');
 	$holder->quit;

@@ -2,7 +2,8 @@ BEGIN;
 SELECT plan(7);
 
 CREATE FUNCTION pg_temp.only(free integer DEFAULT 1) RETURNS text LANGUAGE sql AS $$
-    SELECT vibe._take_the_only_one('{default}', ARRAY[free], '{acme}')::text $$;
+    SELECT coalesce((SELECT vibe._take_the_only_one(w.task_id, w.branch, '{default}', ARRAY[free], '{acme}')::text
+                       FROM vibe.work w WHERE w.state = 'ready'), '{}') $$;
 CREATE FUNCTION pg_temp.of_many(free integer DEFAULT 1) RETURNS text LANGUAGE sql AS $$
     SELECT vibe._take(vibe._choose(vibe._able_agents('{default}', ARRAY[free], '{acme}', '{NULL}', NULL, 1, now()), '{}', 1, 0), 1)::text $$;
 
