@@ -1376,6 +1376,7 @@ BEGIN
         WITH bases AS (
             SELECT k.i, btrim(k.keyword) AS keyword, vibe._slug(k.keyword) AS base
               FROM unnest(campaign.seed_keywords) WITH ORDINALITY k(keyword, i)
+             WHERE k.i > last_keyword AND k.i <= last_keyword + how_many
         ), firsts AS (
             SELECT b.*, row_number() OVER (PARTITION BY b.base ORDER BY b.i) = 1 AS is_first FROM bases b
         ), taken AS (
@@ -1389,7 +1390,6 @@ BEGIN
           FROM firsts f
          CROSS JOIN LATERAL (SELECT last_number + (f.i - last_keyword)::integer AS number) n
           LEFT JOIN taken ON taken.slug = f.base
-         WHERE f.i > last_keyword AND f.i <= last_keyword + how_many
          ORDER BY f.i;
 END
 $$;

@@ -139,8 +139,10 @@ COMMENT ON FUNCTION vibe._campaign_full(bigint, integer, integer) IS 'Raises VB0
 
 -- Slugs become file names, so no two tasks of a campaign may share one: a keyword that reads like an earlier one, in
 -- this batch or before it, or like the slug of a task without a keyword, gets "--" and its number. _slug() itself never
--- yields two hyphens in a row. Each list is gone through once, whatever the planner believes about a campaign that it
--- has no statistics of yet: a nested loop would go through all tasks for every keyword.
+-- yields two hyphens in a row. Of the keywords before this batch there are tasks that have their slugs, so
+-- that only its own are turned into slugs, which is what costs: a batch of a long list costs what its size costs. Each
+-- list is gone through once, whatever the planner believes about a campaign that it has no statistics of yet: a
+-- nested loop would go through all tasks for every keyword.
 CREATE FUNCTION vibe._keyword_tasks(campaign vibe.campaigns, last_number integer, last_keyword integer, how_many integer)
     RETURNS TABLE (number integer, keyword_number integer, keyword text, slug text)
     LANGUAGE plpgsql
@@ -154,6 +156,7 @@ BEGIN
         WITH bases AS (
             SELECT k.i, btrim(k.keyword) AS keyword, vibe._slug(k.keyword) AS base
               FROM unnest(campaign.seed_keywords) WITH ORDINALITY k(keyword, i)
+             WHERE k.i > last_keyword AND k.i <= last_keyword + how_many
         ), firsts AS (
             SELECT b.*, row_number() OVER (PARTITION BY b.base ORDER BY b.i) = 1 AS is_first FROM bases b
         ), taken AS (
@@ -167,7 +170,6 @@ BEGIN
           FROM firsts f
          CROSS JOIN LATERAL (SELECT last_number + (f.i - last_keyword)::integer AS number) n
           LEFT JOIN taken ON taken.slug = f.base
-         WHERE f.i > last_keyword AND f.i <= last_keyword + how_many
          ORDER BY f.i;
 END
 $$;
