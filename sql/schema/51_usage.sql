@@ -65,8 +65,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION vibe._counted(numeric, numeric, text, timestamptz) IS 'What a run counts against ceilings: its cost, or its reserve while that is unknown.';
 
--- Tables written: usage_entries, usage_totals. One at a time, and nobody waits: who comes second leaves it to the
--- next. So nobody else has a total locked, in whatever transaction this happens.
+-- Tables written: usage_entries, usage_totals, agent_results. One at a time, and nobody waits: who comes second leaves it
+-- to the next. So nobody else has a total locked, in whatever transaction this happens.
 CREATE FUNCTION vibe._merge_usage(most integer)
     RETURNS bigint
     LANGUAGE plpgsql
@@ -97,6 +97,17 @@ BEGIN
                cache_write_tokens = t.cache_write_tokens + excluded.cache_write_tokens,
                cost_usd = coalesce(t.cost_usd + excluded.cost_usd, t.cost_usd, excluded.cost_usd),
                counted_usd = t.counted_usd + excluded.counted_usd
+    ), summands AS (
+        DELETE FROM vibe.agent_results a WHERE EXISTS (SELECT 1 FROM gone) RETURNING a.agent_name, a.tasks, a.scored_tasks, a.scores
+    ), results AS (
+        INSERT INTO vibe.agent_results (agent_name, tasks, scored_tasks, scores)
+        SELECT a.agent_name, sum(a.tasks), sum(a.scored_tasks), sum(a.scores)
+          FROM (SELECT s.agent_name, s.tasks, s.scored_tasks, s.scores FROM summands s
+                UNION ALL
+                SELECT s.agent_name, s.tasks, s.scored_tasks, s.scores
+                  FROM gone g
+                 CROSS JOIN LATERAL vibe._shares(g.agent_name, g.tasks_done, g.score_before, g.score_after, g.scored_agents) s) a
+         GROUP BY a.agent_name
     )
     SELECT count(*) INTO merged FROM gone;
     RETURN merged;
@@ -104,7 +115,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._merge_usage(integer) IS 'Adds so many entries of ended runs to the totals; returns how many.';
 
--- Tables written: usage_entries, usage_totals, budget_crossings, activities. In the transaction that ends the run,
+-- Tables written: usage_entries, usage_totals, agent_results, budget_crossings, activities. In the transaction that ends the run,
 -- whoever that is; every 256th run takes the entries before it along.
 CREATE FUNCTION vibe._count_usage()
     RETURNS trigger
@@ -112,14 +123,20 @@ CREATE FUNCTION vibe._count_usage()
     SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    counts boolean := NEW.outcome = 'done' AND NOT NEW.superseded AND NEW.task_id IS NOT NULL;
+    given numeric := CASE WHEN counts AND NEW.branch = '' THEN NEW.quality_score END;
 BEGIN
     INSERT INTO vibe.usage_entries (run_id, project_id, campaign_id, agent_name, provider, model, branch, step, day, unknown_cost_runs,
-        input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, counted_usd)
-    VALUES (NEW.id, coalesce((SELECT t.project_id FROM vibe.tasks t WHERE t.id = NEW.task_id), 0), NEW.campaign_id, NEW.agent_name,
+        input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd, counted_usd, tasks_done, score_before, score_after, scored_agents)
+    SELECT NEW.id, coalesce((SELECT t.project_id FROM vibe.tasks t WHERE t.id = NEW.task_id), 0), NEW.campaign_id, NEW.agent_name,
         coalesce(NEW.provider, ''), coalesce(NEW.model, ''), NEW.branch, NEW.step, vibe._day(NEW.claimed_at),
         (NEW.cost_usd IS NULL AND NOT vibe._never_ran(NEW.outcome, NEW.started_at))::integer,
         coalesce(NEW.input_tokens, 0), coalesce(NEW.output_tokens, 0), coalesce(NEW.cache_read_tokens, 0), coalesce(NEW.cache_write_tokens, 0),
-        NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at));
+        NEW.cost_usd, vibe._counted(NEW.cost_usd, NEW.reserved_usd, NEW.outcome, NEW.started_at),
+        (counts AND NEW.agent_name = ANY (b.agents) IS NOT TRUE)::integer, b.score, coalesce(given, b.score),
+        CASE WHEN coalesce(given, b.score) IS DISTINCT FROM b.score THEN b.agents END
+      FROM vibe._done_before(CASE WHEN counts THEN NEW.task_id END, NEW.close_event) b;
     IF NEW.reserved_usd IS NOT NULL THEN
         PERFORM vibe._compare_with_reserve(NEW, t) FROM (SELECT NEW.task_id AS id) n LEFT JOIN vibe.tasks t ON t.id = n.id;
     END IF;
@@ -129,7 +146,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION vibe._count_usage() IS 'Counts what a run used at its end, once.';
+COMMENT ON FUNCTION vibe._count_usage() IS 'Counts what a run used and did at its end, once.';
 
 CREATE FUNCTION vibe._compare_with_reserve(run vibe.runs, task vibe.tasks)
     RETURNS boolean

@@ -29,7 +29,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._earned_score(vibe.tasks) IS 'The score of the last main step that is done and still counts; NULL if none has one.';
 
--- Tables written: work, runs. Everything that belongs to the task at or after a main step: what runs is stopped
+-- Tables written: work, runs, agent_results. Everything that belongs to the task at or after a main step: what runs is stopped
 -- (except for asked_by, which closes itself), what was made is superseded but kept. Branches triggered there that
 -- are not done are dropped and open again with their trigger; those that are done stay done unless rerun_branches.
 CREATE FUNCTION vibe._supersede(
@@ -54,17 +54,19 @@ BEGIN
       FROM vibe.work w WHERE w.task_id = task.id AND (w.branch = '' OR w.branch = ANY (triggered));
     DELETE FROM vibe.work w WHERE w.task_id = task.id AND w.branch = ANY (dropped);
     PERFORM vibe._close_run(i, 'cancelled', 'superseded by a revision', at) FROM unnest(stopped) i;
+    PERFORM vibe._add_results(task.id, -1);
     -- Also what a dropped branch had made and nobody had approved: its gate must not pass as done.
     UPDATE vibe.runs r
        SET superseded = true, notes = CASE WHEN rerun_branches AND r.branch <> '' THEN _supersede.notes ELSE r.notes END
      WHERE r.task_id = task.id AND NOT r.superseded
        AND (r.branch = '' AND r.step >= target_step OR r.branch = ANY (CASE WHEN rerun_branches THEN triggered ELSE dropped END));
+    PERFORM vibe._add_results(task.id, 1);
     RETURN cardinality(stopped);
 END
 $$;
 COMMENT ON FUNCTION vibe._supersede(vibe.tasks, integer, text, boolean, bigint, timestamptz) IS 'Stops and supersedes whatever a task has at or after a main step.';
 
--- Tables written: work, runs, tasks, activities. Rewinds the main line. Where the target step has to wait for
+-- Tables written: work, runs, agent_results, tasks, activities. Rewinds the main line. Where the target step has to wait for
 -- branches triggered before it, it waits.
 CREATE FUNCTION vibe._rewind(
     task vibe.tasks, target_step integer, notes text, rerun_branches boolean, asked_by bigint, at timestamptz,

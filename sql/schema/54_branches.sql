@@ -132,7 +132,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._last_run_of_branch(vibe.tasks, vibe.pipeline_steps) IS 'The newest run of a branch that is due. Raises VB020 if there is none.';
 
--- Tables written: work, runs, tasks, activities. The notes stay with the run that they are about, so that they
+-- Tables written: work, runs, agent_results, tasks, activities. The notes stay with the run that they are about, so that they
 -- outlive the work row. A completed task is open again, with only this branch to do.
 CREATE FUNCTION vibe._send_back_branch(
     task vibe.tasks, branch text, notes text, at timestamptz,
@@ -155,8 +155,10 @@ BEGIN
     SELECT * INTO item FROM vibe.work w WHERE w.task_id = task.id AND w.branch = _send_back_branch.branch FOR UPDATE;
     last_run := vibe._last_run_of_branch(task, branch_step);
     PERFORM vibe._close_run(item.run_id, 'cancelled', 'superseded by a revision', at);
+    PERFORM vibe._add_results(task.id, -1);
     UPDATE vibe.runs r SET superseded = true, notes = CASE WHEN r.id = last_run THEN _send_back_branch.notes ELSE r.notes END
      WHERE r.task_id = task.id AND r.branch = _send_back_branch.branch AND (NOT r.superseded OR r.id = last_run);
+    PERFORM vibe._add_results(task.id, 1);
     UPDATE vibe.tasks t
        SET revision_count = revisions, cancelled_branches = array_remove(t.cancelled_branches, _send_back_branch.branch),
            status = CASE WHEN task.ended_at IS NULL THEN t.status ELSE 'revision_needed' END, ended_at = NULL, updated_at = at

@@ -94,7 +94,7 @@ END
 $$;
 COMMENT ON FUNCTION vibe._check_branch_cancellable(vibe.tasks, text) IS 'Raises VB020 for a branch that is done or whose task has ended.';
 
--- Tables written: work, runs, tasks, activities, at the task's end campaigns. Locks, in order: the task row, the
+-- Tables written: work, runs, agent_results, tasks, activities, at the task's end campaigns. Locks, in order: the task row, the
 -- branch's work row, at the task's end the campaign row.
 CREATE FUNCTION vibe.cancel_branch(task_id bigint, branch text, reason text DEFAULT NULL)
     RETURNS TABLE (cancelled boolean, runs_stopped bigint, next_step integer, next_agent text, task_status text, task_completed boolean)
@@ -119,7 +119,9 @@ BEGIN
         PERFORM vibe._check_branch_cancellable(task, given_up);
         runs_stopped := count(vibe._close_run(held, 'cancelled', coalesce(cancel_branch.reason, 'the branch was cancelled'), at));
         -- What nobody had approved is no result.
+        PERFORM vibe._add_results(task.id, -1);
         UPDATE vibe.runs r SET superseded = true WHERE r.task_id = task.id AND r.branch = given_up AND NOT r.superseded;
+        PERFORM vibe._add_results(task.id, 1);
         UPDATE vibe.tasks t SET cancelled_branches = t.cancelled_branches || given_up, updated_at = at
          WHERE t.id = task.id
         RETURNING * INTO task;

@@ -37,12 +37,13 @@ BEGIN ATOMIC
            CASE WHEN live.open_runs > 0 THEN 'active'
                 WHEN a.paused_at IS NOT NULL
                      OR (a.runner <> ALL (usable.names) AND (h.seen_at > usable.at - interval '5 minutes') IS NOT TRUE) THEN 'offline'
-                WHEN EXISTS (SELECT 1 FROM vibe.work w WHERE w.agent_name = a.name AND w.waiting_for = 'person') THEN 'blocked'
+                -- A LIMIT, so that it stays a probe: EXISTS may be answered by hashing all that waits.
+                WHEN (SELECT w.task_id FROM vibe.work w WHERE w.agent_name = a.name AND w.waiting_for = 'person' LIMIT 1) IS NOT NULL THEN 'blocked'
                 ELSE 'idle' END,
            a.level, a.description, a.default_model, a.runner, a.skill_path, a.agent_file_path, a.prompt_template,
            a.max_parallel, a.heartbeat_schedule,
            ARRAY(SELECT x.skill_slug FROM vibe.agent_skills x WHERE x.agent_name = a.name ORDER BY x.position),
-           a.is_preset, a.paused_at, coalesce(live.open_runs, 0), t.id, t.title, done.tasks, round(done.quality, 1),
+           a.is_preset, a.paused_at, coalesce(live.open_runs, 0), t.id, t.title, coalesce(done.tasks, 0), round(done.average_score, 1),
            greatest(last.active_at, h.seen_at), h.seen_at
       FROM vibe.current_agents a
      CROSS JOIN usable
@@ -52,10 +53,7 @@ BEGIN ATOMIC
       LEFT JOIN vibe.agent_heartbeats h ON h.agent_name = a.name
       LEFT JOIN LATERAL (SELECT coalesce(l.ended_at, l.closed_at, l.claimed_at) AS active_at FROM vibe.runs l
                           WHERE l.agent_name = a.name ORDER BY l.id DESC LIMIT 1) last ON true
-     CROSS JOIN LATERAL (SELECT count(*) AS tasks, avg(d.quality_score) AS quality
-                           FROM vibe.tasks d
-                          WHERE d.id IN (SELECT o.task_id FROM vibe.runs o
-                                          WHERE o.agent_name = a.name AND o.outcome = 'done' AND NOT o.superseded)) done
+      LEFT JOIN vibe._agent_results() done ON done.agent_name = a.name
      WHERE only_name IS NULL OR a.name = only_name
      ORDER BY a.name;
 END;
@@ -75,7 +73,7 @@ BEGIN
     RETURN QUERY SELECT * FROM vibe._agent_states(NULL) a WHERE list_agents.status IS NULL OR a.status = list_agents.status;
 END
 $$;
-COMMENT ON FUNCTION vibe.list_agents(text) IS 'Agents, all or those of a status: active (holds an open run), else offline (paused, or its runner cannot start anything and no agent_heartbeat() came for 5 minutes), else blocked (some work of it waits for a person), else idle. With skills, the task it has been at for longest, tasks it did a step of, the average score (0 to 100) of these, and when it was last seen at work. Raises VB030.';
+COMMENT ON FUNCTION vibe.list_agents(text) IS 'Agents, all or those of a status: active (holds an open run), else offline (paused, or its runner cannot start anything and no agent_heartbeat() came for 5 minutes), else blocked (some work of it waits for a person), else idle. With skills, the task it has been at for longest, tasks it did a step of that no revision replaced, deleted ones included, the average score (0 to 100) of these, and when it was last seen at work. Raises VB030.';
 
 CREATE FUNCTION vibe.get_agent(name text)
     RETURNS SETOF vibe.agent_state

@@ -91,9 +91,11 @@ sub upgrades
 	is(scalar(@differences), 0, 'its catalogue is that of a fresh installation')
 	  or diag(join "\n", 'fresh -, updated +:', @differences);
 	is($node->safe_psql($db, $counts), $before, 'every row is there');
+	is($node->safe_psql($db, "SELECT tasks_completed, average_quality FROM vibe.get_agent('mine')"), '1|80.0', 'and so is what agents have done');
 	is( $node->safe_psql($db, "SELECT task_completed FROM vibe.complete_step(task_id => 1, agent_name => 'mine', lock_token => '$token')"),
 		't',
 		'a token from before completes its step');
+	is($node->safe_psql($db, "SELECT tasks_completed, average_quality FROM vibe.get_agent('mine')"), '1|80.0', 'of a task that its agent had a part in');
 	return;
 }
 

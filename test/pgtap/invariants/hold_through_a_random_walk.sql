@@ -8,6 +8,9 @@ SELECT setseed(0.42) \g /dev/null
 SELECT t.setting('retry_base', '1s') \g /dev/null
 SELECT t.now('2030-01-01 12:00+00') \g /dev/null
 
+-- A task that is deleted stays in the sums of its agents.
+CREATE TABLE t.deleted (agent_name text, task_id bigint, quality_score numeric);
+
 CREATE VIEW t.broken AS
     SELECT 'an open task has no work' AS rule, x.id AS about FROM vibe.tasks x
      WHERE x.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM vibe.work w WHERE w.task_id = x.id)
@@ -68,6 +71,13 @@ CREATE VIEW t.broken AS
      WHERE x.quality_score IS NOT NULL AND x.ended_at IS NULL
        AND NOT EXISTS (SELECT 1 FROM vibe.runs r WHERE r.task_id = x.id AND r.branch = '' AND NOT r.superseded AND r.quality_score = x.quality_score)
     UNION ALL
+    SELECT format('%s has done %s tasks with %s, not %s with', agent_name, a.tasks, a.average_score, d.average_score), d.tasks
+      FROM (SELECT o.agent_name, count(*) AS tasks, avg(o.quality_score) AS average_score
+              FROM (SELECT DISTINCT r.agent_name, r.task_id, x.quality_score FROM vibe.runs r JOIN vibe.tasks x ON x.id = r.task_id WHERE r.outcome = 'done' AND NOT r.superseded
+                    UNION ALL SELECT * FROM t.deleted) o GROUP BY o.agent_name) d
+      FULL JOIN vibe._agent_results() a USING (agent_name)
+     WHERE (coalesce(a.tasks, 0), round(a.average_score, 9)) IS DISTINCT FROM (coalesce(d.tasks, 0), round(d.average_score, 9))
+    UNION ALL
     SELECT 'a campaign is over with open tasks, or not over without', c.id FROM vibe.campaigns c
      WHERE c.activated_at IS NOT NULL AND c.reopened_at IS NULL AND (c.ended_at IS NULL) <> EXISTS (SELECT 1 FROM vibe.tasks x WHERE x.campaign_id = c.id AND x.ended_at IS NULL);
 
@@ -121,7 +131,10 @@ BEGIN
             FROM vibe.campaigns x JOIN vibe.pipeline_versions v ON v.id = x.pipeline_version_id JOIN vibe.pipelines p ON p.id = v.pipeline_id WHERE x.id = campaign;
         WHEN 'set_status' THEN PERFORM vibe.set_task_status(task, t.one_of('blocked', 'blocked', 'backlog', 'researched', 'drafted', 'revision_needed', 'cancelled'), 'by hand');
         WHEN 'priority' THEN PERFORM vibe.set_priority(task, t.one_of('low', 'medium', 'high', 'urgent'));
-        WHEN 'delete' THEN PERFORM vibe.delete_task(task);
+        WHEN 'delete' THEN
+            INSERT INTO t.deleted SELECT DISTINCT r.agent_name, x.id, x.quality_score FROM vibe.runs r JOIN vibe.tasks x ON x.id = r.task_id
+             WHERE x.id = task AND r.outcome = 'done' AND NOT r.superseded;
+            PERFORM vibe.delete_task(task);
         WHEN 'cancel_tasks' THEN PERFORM vibe.cancel_tasks(jsonb_build_object('task_ids', jsonb_build_array(task)));
         WHEN 'extend' THEN PERFORM vibe.extend_campaign(campaign, 1);
         WHEN 'reopen' THEN PERFORM vibe.reopen_campaign(campaign);
@@ -134,7 +147,7 @@ BEGIN
             PERFORM vibe.sweep();
         WHEN 'wait' THEN PERFORM t.now((vibe.clock() + interval '3 minutes' * random() ^ 2)::text);
         WHEN 'take_over' THEN PERFORM vibe.take_over();
-        WHEN 'status' THEN PERFORM vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign), vibe.campaign_manifest(campaign), vibe.list_tasks(), vibe.list_activities(max_rows => 10);
+        WHEN 'status' THEN PERFORM vibe._merge_usage(20), vibe.get_task_pipeline_status(task), vibe.campaign_progress(campaign), vibe.campaign_manifest(campaign), vibe.list_tasks(), vibe.list_activities(max_rows => 10);
     END CASE;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
