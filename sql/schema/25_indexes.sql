@@ -30,7 +30,7 @@ CREATE INDEX campaigns_limited_idx ON vibe.campaigns (id)
     WHERE ended_at IS NULL AND num_nonnulls(max_parallel, budget_usd, task_budget_usd) > 0;
 CREATE INDEX work_back_off_idx ON vibe.work (ready_at) WHERE waiting_for = 'back_off';
 -- Whether an agent has work that waits for a person. A write that comes to this changes the keys of others anyway.
-CREATE INDEX work_person_idx ON vibe.work (agent_name) WHERE waiting_for = 'person';
+CREATE INDEX work_person_idx ON vibe.work (agent_name, task_id) WHERE waiting_for = 'person';
 -- Pages of the queue, in the order in which people read it.
 CREATE INDEX work_queue_idx ON vibe.work (priority, since, task_id, branch) WHERE state <> 'held';
 -- The work of a campaign that is being paused or cancelled.

@@ -37,8 +37,8 @@ BEGIN ATOMIC
            CASE WHEN live.open_runs > 0 THEN 'active'
                 WHEN a.paused_at IS NOT NULL
                      OR (a.runner <> ALL (usable.names) AND (h.seen_at > usable.at - interval '5 minutes') IS NOT TRUE) THEN 'offline'
-                -- A LIMIT, so that it stays a probe: EXISTS may be answered by hashing all that waits.
-                WHEN (SELECT w.task_id FROM vibe.work w WHERE w.agent_name = a.name AND w.waiting_for = 'person' LIMIT 1) IS NOT NULL THEN 'blocked'
+                -- In the order of the index, so that it stays a probe: EXISTS may be answered by reading all that waits.
+                WHEN (SELECT w.task_id FROM vibe.work w WHERE w.agent_name = a.name AND w.waiting_for = 'person' ORDER BY w.task_id LIMIT 1) IS NOT NULL THEN 'blocked'
                 ELSE 'idle' END,
            a.level, a.description, a.default_model, a.runner, a.skill_path, a.agent_file_path, a.prompt_template,
            a.max_parallel, a.heartbeat_schedule,
@@ -51,8 +51,9 @@ BEGIN ATOMIC
       LEFT JOIN vibe.runs r ON r.id = live.first_run
       LEFT JOIN vibe.tasks t ON t.id = r.task_id
       LEFT JOIN vibe.agent_heartbeats h ON h.agent_name = a.name
+      -- By the event, of which there is an index for each agent and none for all: that one would be read from its end.
       LEFT JOIN LATERAL (SELECT coalesce(l.ended_at, l.closed_at, l.claimed_at) AS active_at FROM vibe.runs l
-                          WHERE l.agent_name = a.name ORDER BY l.id DESC LIMIT 1) last ON true
+                          WHERE l.agent_name = a.name ORDER BY l.claim_event DESC LIMIT 1) last ON true
       LEFT JOIN vibe._agent_results() done ON done.agent_name = a.name
      WHERE only_name IS NULL OR a.name = only_name
      ORDER BY a.name;
