@@ -474,7 +474,8 @@ BEGIN
     IF items = '{}' THEN
         RETURN;
     END IF;
-    PERFORM 1 FROM vibe.tasks t WHERE t.id IN (SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids)) ORDER BY t.id FOR NO KEY UPDATE;
+    PERFORM 1 FROM vibe.tasks t
+      WHERE t.id = ANY (ARRAY(SELECT r.task_id FROM vibe.runs r WHERE r.id = ANY (run_ids))) ORDER BY t.id FOR NO KEY UPDATE;
     moves := vibe._move_plainly(items, at);
     IF moves = '{}' THEN
         RETURN;
