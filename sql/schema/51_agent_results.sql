@@ -8,6 +8,7 @@
 -- those that are left after.
 
 -- Inlined into the INSERT at the end of each run. The greatest pair is the last one, without the sort of an ORDER BY.
+-- coalesce: without it the indexes of what is closed would do, one of which a session that planned early reads whole.
 CREATE FUNCTION vibe._done_before(task_id bigint, event bigint)
     RETURNS TABLE (agents text[], score numeric)
     LANGUAGE sql
@@ -16,7 +17,8 @@ BEGIN ATOMIC
     SELECT array_agg(r.agent_name),
            (max(ARRAY[r.close_event, r.quality_score]) FILTER (WHERE r.branch = '' AND r.quality_score IS NOT NULL))[2]
       FROM vibe.runs r
-     WHERE r.task_id = _done_before.task_id AND r.outcome = 'done' AND NOT r.superseded AND r.close_event < event;
+     WHERE r.task_id = _done_before.task_id AND r.outcome = 'done' AND NOT r.superseded
+       AND coalesce(r.close_event, 9223372036854775807) < event;
 END;
 COMMENT ON FUNCTION vibe._done_before(bigint, bigint) IS 'The agents of the done runs of a task that were closed before an event and count, and its score then. One row, also with NULL for the task.';
 
