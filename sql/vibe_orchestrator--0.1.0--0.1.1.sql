@@ -2825,12 +2825,44 @@ CREATE TRIGGER close_has_a_place_in_the_feed
     FOR EACH ROW WHEN (OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL AND NEW.close_event IS NULL)
     EXECUTE FUNCTION vibe._number_close_event();
 
--- The same rule in fewer words: every statement that writes a run reads them.
+-- The same rules in fewer words: every statement that writes a row parses them.
+ALTER TABLE vibe.tasks
+    DROP CONSTRAINT idempotency_key_is_short,
+    DROP CONSTRAINT priority_is_known,
+    DROP CONSTRAINT quality_score_is_a_percentage,
+    DROP CONSTRAINT amounts_are_not_negative,
+    DROP CONSTRAINT deliverables_is_an_object_or_array,
+    ADD CONSTRAINT idempotency_key_is_short CHECK (idempotency_key <> '' AND length(idempotency_key) <= 200),
+    ADD CONSTRAINT priority_is_known CHECK (priority = ANY ('{low,medium,high,urgent}')),
+    ADD CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0.0 AND 100.0),
+    ADD CONSTRAINT amounts_are_not_negative CHECK (least(approved_usd, folded_usd) >= 0.0),
+    ADD CONSTRAINT deliverables_is_an_object_or_array CHECK (jsonb_typeof(deliverables) = ANY ('{object,array}'));
+ALTER TABLE vibe.work
+    DROP CONSTRAINT state_is_known,
+    DROP CONSTRAINT waiting_for_is_known,
+    DROP CONSTRAINT what_can_run_has_an_agent,
+    DROP CONSTRAINT counts_are_not_negative,
+    ADD CONSTRAINT state_is_known CHECK (state = ANY ('{ready,held,waiting}')),
+    ADD CONSTRAINT waiting_for_is_known CHECK (waiting_for = ANY ('{back_off,approval,branches,person}')),
+    ADD CONSTRAINT what_can_run_has_an_agent CHECK (agent_name IS NOT NULL OR waiting_for = ANY ('{approval,branches}')),
+    ADD CONSTRAINT counts_are_not_negative CHECK (least(attempts, retries) >= 0);
 ALTER TABLE vibe.runs
     DROP CONSTRAINT usage_is_not_negative,
+    DROP CONSTRAINT kind_is_known,
+    DROP CONSTRAINT started_by_is_known,
+    DROP CONSTRAINT identity_is_whole,
+    DROP CONSTRAINT quality_score_is_a_percentage,
+    DROP CONSTRAINT cost_source_is_known,
+    DROP CONSTRAINT reserve_is_a_positive_amount,
+    ADD CONSTRAINT kind_is_known CHECK (kind = ANY ('{task,heartbeat,notify}')),
+    ADD CONSTRAINT started_by_is_known CHECK (started_by = ANY ('{dispatcher,hand}')),
+    ADD CONSTRAINT identity_is_whole CHECK (num_nonnulls(pid, pid_start, boot_id, pid_ns) = ANY ('{0,4}')),
+    ADD CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0.0 AND 100.0),
+    ADD CONSTRAINT cost_source_is_known CHECK (cost_source = ANY ('{reported,computed}')),
+    ADD CONSTRAINT reserve_is_a_positive_amount CHECK (reserved_usd > 0.0 AND reserved_usd < 1e12),
     ADD CONSTRAINT usage_is_not_negative CHECK (
         least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) >= 0
-        AND cost_usd >= 0 AND cost_usd < 'Infinity'::numeric);
+        AND cost_usd >= 0.0 AND cost_usd < 'Infinity'::numeric);
 
 CREATE OR REPLACE FUNCTION vibe._insert_task(task vibe.tasks, at timestamptz)
     RETURNS vibe.tasks

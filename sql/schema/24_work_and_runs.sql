@@ -9,6 +9,7 @@
 --     |                 +--failed----> waiting (back_off, person)
 --     +--due, approved, branches done, retried-- waiting
 --
+-- Lists and bounds are one constant each (ANY, 0.0): every statement that writes a row parses its table's CHECKs.
 -- No foreign key to vibe.tasks: whoever inserts here has made the task or locked it. 27_references.sql says more.
 CREATE TABLE vibe.work (
     task_id bigint NOT NULL,
@@ -26,13 +27,13 @@ CREATE TABLE vibe.work (
     since timestamptz NOT NULL,
     note text,
     PRIMARY KEY (task_id, branch),
-    CONSTRAINT state_is_known CHECK (state IN ('ready', 'held', 'waiting')),
+    CONSTRAINT state_is_known CHECK (state = ANY ('{ready,held,waiting}')),
     CONSTRAINT held_names_its_run CHECK ((state = 'held') = (run_id IS NOT NULL)),
     CONSTRAINT waiting_says_for_what CHECK ((state = 'waiting') = (waiting_for IS NOT NULL)),
-    CONSTRAINT waiting_for_is_known CHECK (waiting_for IN ('back_off', 'approval', 'branches', 'person')),
+    CONSTRAINT waiting_for_is_known CHECK (waiting_for = ANY ('{back_off,approval,branches,person}')),
     CONSTRAINT back_off_says_until_when CHECK ((waiting_for IS NOT DISTINCT FROM 'back_off') = (ready_at IS NOT NULL)),
-    CONSTRAINT what_can_run_has_an_agent CHECK (agent_name IS NOT NULL OR waiting_for IN ('approval', 'branches')),
-    CONSTRAINT counts_are_not_negative CHECK (attempts >= 0 AND retries >= 0)
+    CONSTRAINT what_can_run_has_an_agent CHECK (agent_name IS NOT NULL OR waiting_for = ANY ('{approval,branches}')),
+    CONSTRAINT counts_are_not_negative CHECK (least(attempts, retries) >= 0)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE vibe.work IS 'What is to be done or being done now, one row per open (task, branch); the only queue.';
 COMMENT ON COLUMN vibe.work.task_id IS 'The task.';
@@ -102,23 +103,23 @@ CREATE TABLE vibe.runs (
     pid_ns text,
     claim_event bigint NOT NULL DEFAULT nextval('vibe.activities_id_seq'),
     close_event bigint,
-    CONSTRAINT kind_is_known CHECK (kind IN ('task', 'heartbeat', 'notify')),
+    CONSTRAINT kind_is_known CHECK (kind = ANY ('{task,heartbeat,notify}')),
     CONSTRAINT only_a_task_has_steps CHECK ((kind = 'task') = (task_id IS NOT NULL)),
     CONSTRAINT a_chore_is_dispatched_and_counts_for_no_campaign CHECK (
         kind = 'task' OR (branch = '' AND campaign_id = 0 AND step = 0 AND started_by = 'dispatcher')),
-    CONSTRAINT started_by_is_known CHECK (started_by IN ('dispatcher', 'hand')),
+    CONSTRAINT started_by_is_known CHECK (started_by = ANY ('{dispatcher,hand}')),
     CONSTRAINT token_hash_is_a_sha256 CHECK (length(token_hash) = 32),
     CONSTRAINT closed_says_how CHECK ((closed_at IS NOT NULL) = (outcome IS NOT NULL)),
     CONSTRAINT ended_is_closed CHECK (ended_at IS NULL OR closed_at IS NOT NULL),
     CONSTRAINT hand_held_ends_when_closed CHECK (started_by <> 'hand' OR (closed_at IS NULL) = (ended_at IS NULL)),
     CONSTRAINT only_hand_held_has_a_lease CHECK ((started_by = 'hand') = (renewed_at IS NOT NULL)),
-    CONSTRAINT identity_is_whole CHECK (num_nonnulls(pid, pid_start, boot_id, pid_ns) IN (0, 4)),
-    CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0 AND 100),
-    CONSTRAINT cost_source_is_known CHECK (cost_source IN ('reported', 'computed')),
-    CONSTRAINT reserve_is_a_positive_amount CHECK (reserved_usd > 0 AND reserved_usd < 1e12),
+    CONSTRAINT identity_is_whole CHECK (num_nonnulls(pid, pid_start, boot_id, pid_ns) = ANY ('{0,4}')),
+    CONSTRAINT quality_score_is_a_percentage CHECK (quality_score BETWEEN 0.0 AND 100.0),
+    CONSTRAINT cost_source_is_known CHECK (cost_source = ANY ('{reported,computed}')),
+    CONSTRAINT reserve_is_a_positive_amount CHECK (reserved_usd > 0.0 AND reserved_usd < 1e12),
     CONSTRAINT usage_is_not_negative CHECK (
         least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens) >= 0
-        AND cost_usd >= 0 AND cost_usd < 'Infinity'::numeric)
+        AND cost_usd >= 0.0 AND cost_usd < 'Infinity'::numeric)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE vibe.runs IS 'Attempts: who did which step of which task, or which chore, when, how it ended, what it cost and what it made.';
 COMMENT ON COLUMN vibe.runs.id IS 'Key.';
