@@ -13,8 +13,6 @@ CREATE INDEX runs_closed_but_alive_idx ON vibe.runs (id) WHERE ended_at IS NULL 
 -- Leases that can run out.
 CREATE INDEX runs_leases_idx ON vibe.runs (renewed_at) WHERE started_by = 'hand' AND closed_at IS NULL;
 CREATE INDEX runs_task_idx ON vibe.runs (task_id, branch, step);
--- What an agent did, the last run first.
-CREATE INDEX runs_agent_idx ON vibe.runs (agent_name, id);
 
 -- A pipeline that was put away leaves its slug to another.
 CREATE UNIQUE INDEX pipelines_slug_idx ON vibe.pipelines (slug) WHERE archived_at IS NULL;
@@ -63,6 +61,7 @@ CREATE INDEX activities_campaign_idx ON vibe.activities (campaign_id, id);
 CREATE INDEX activities_task_idx ON vibe.activities (task_id, id) WHERE task_id IS NOT NULL;
 CREATE INDEX runs_campaign_claim_idx ON vibe.runs (campaign_id, claim_event);
 CREATE INDEX runs_campaign_close_idx ON vibe.runs (campaign_id, close_event) WHERE close_event IS NOT NULL;
+-- Also the last run of an agent.
 CREATE INDEX runs_agent_claim_idx ON vibe.runs (agent_name, claim_event);
 CREATE INDEX runs_agent_close_idx ON vibe.runs (agent_name, close_event) WHERE close_event IS NOT NULL;
 CREATE INDEX usage_totals_day_idx ON vibe.usage_totals (day);

@@ -24,8 +24,8 @@ BEGIN ATOMIC
     WITH idle AS MATERIALIZED (
         SELECT a.name FROM vibe.agents a
          WHERE ((SELECT CASE WHEN r.agent_name = a.name THEN r.claimed_at END
-                   FROM vibe.runs r WHERE (r.agent_name, r.id) <= (a.name, 9223372036854775807)
-                  ORDER BY r.agent_name DESC, r.id DESC LIMIT 1)
+                   FROM vibe.runs r WHERE (r.agent_name, r.claim_event) <= (a.name, 9223372036854775807)
+                  ORDER BY r.agent_name DESC, r.claim_event DESC LIMIT 1)
                 > at - interval '1 hour') IS NOT TRUE
            AND vibe._has_ready_work(a.name)
     ), queue AS (
